@@ -1,0 +1,1 @@
+"""The only caller of Optuna's ask and tell."""

@@ -1,0 +1,1 @@
+"""How trials train: the contract in `base`, plain Keras `fit` in `reference`."""

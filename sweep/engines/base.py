@@ -1,0 +1,74 @@
+"""The contract of an engine: it trains a cohort of trials epoch by epoch."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
+
+
+class Engine(ABC):
+    """Trains up to `capacity` trials at once, each in a slot of its own.
+
+    The worker calls `admit` for new trials, then `run_epoch` as long as any trial is active, and
+    between epochs `retire` for those that stop. A trial's figures depend on its task alone: not on
+    its slot, its neighbours or the order of arrival. An engine is used from one thread.
+
+    Attributes:
+        name: The engine's name in study files and in the database.
+        device: The device it trains on, for example `cpu:0` or `gpu:1`.
+        capacity: The most trials it trains at once, at least 1.
+    """
+
+    name: ClassVar[str]
+    device: str
+    capacity: int
+
+    @abstractmethod
+    def admit(self, task: TrialTask) -> None:
+        """Place a trial in a free slot; its first epoch is the next one to run.
+
+        Raises:
+            TrialError: The trial cannot be built, no slot is free, or its number is active
+                already. The other slots are unharmed.
+        """
+
+    @property
+    @abstractmethod
+    def active(self) -> tuple[int, ...]:
+        """Numbers of the trials that occupy a slot, in order of admission."""
+
+    @abstractmethod
+    def run_epoch(self) -> tuple[EpochReport, ...]:
+        """Train every active trial that is not finished for one epoch and validate it.
+
+        A trial whose report says `finished` stays in its slot, untrained, until it is retired.
+
+        Returns:
+            One report for each trial trained, in order of admission; empty if there was none.
+
+        Raises:
+            TrialError: Training broke; the trials in the cohort are lost.
+        """
+
+    @abstractmethod
+    def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
+        """Take a trial out of its slot.
+
+        Args:
+            number: Number of an active trial.
+            reason: Why it stops.
+            save_to: `.keras` file to write the network with its kept weights to; None for no
+                file. The file loads in plain Keras and takes raw pixels, 0 to 255. It is
+                complete or absent, never partial.
+
+        Returns:
+            The trial's result; `weights` is `save_to` if a file was written.
+
+        Raises:
+            TrialError: No such trial is active.
+        """
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Empty every slot without results, after a failure. The engine can be used again."""

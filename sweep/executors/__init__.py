@@ -1,0 +1,1 @@
+"""Where trials train: the contract in `base`, the processes of this machine in `process`."""

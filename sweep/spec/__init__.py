@@ -1,0 +1,1 @@
+"""YAML study files -> frozen `StudySpec`: never optuna, tensorflow or SQL."""

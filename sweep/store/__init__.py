@@ -1,0 +1,1 @@
+"""SQL: Optuna's tables through Optuna's API, ours beside them; the only SQLAlchemy user."""

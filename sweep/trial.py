@@ -309,7 +309,8 @@ def check_value(info: FieldInfo, value: object, where: str | None = None) -> Val
                 expected=f"{info.low:g} to {info.high:g}: {info.description}",
                 received=repr(value),
             )
-    return float(value) if info.type is float else value
+    checked = cast(Value, value)
+    return float(checked) if info.type is float else checked
 
 
 def _field_info() -> dict[str, FieldInfo]:

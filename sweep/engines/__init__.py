@@ -1,1 +1,25 @@
 """How trials train: the contract in `base`, plain Keras `fit` in `reference`."""
+
+from sweep.data import DataRef
+from sweep.engines.base import Engine
+from sweep.errors import ExecutorError
+
+__all__ = ["Engine", "make_engine"]
+
+
+def make_engine(name: str, data: DataRef, device: str) -> Engine:
+    """Make an engine in this process. TensorFlow is loaded here, and not before.
+
+    Args:
+        name: The engine's name in study files.
+        data: The images to train on.
+        device: The device to train on, `cpu:N` or `gpu:N`; the process holds no other.
+
+    Raises:
+        ExecutorError: There is no such engine, or the device cannot be used.
+    """
+    if name != "reference":
+        raise ExecutorError("no such engine", expected="reference", received=repr(name))
+    from sweep.engines.reference import ReferenceEngine
+
+    return ReferenceEngine(data, device)

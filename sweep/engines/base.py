@@ -18,11 +18,15 @@ class Engine(ABC):
         name: The engine's name in study files and in the database.
         device: The device it trains on, for example `cpu:0` or `gpu:1`.
         capacity: The most trials it trains at once, at least 1.
+        progress: A count that grows while the engine works, after every batch if it can: the
+            worker's heartbeat reads it from another thread, and a count that stands still for
+            minutes means that the engine hangs.
     """
 
     name: ClassVar[str]
     device: str
     capacity: int
+    progress: int = 0
 
     @abstractmethod
     def admit(self, task: TrialTask) -> None:

@@ -1,0 +1,101 @@
+"""What a trial remembers from epoch to epoch: when to stop, when to lower the rate."""
+
+import math
+from dataclasses import dataclass
+
+from sweep.trial import TrialConfig
+
+LOSS_LIMIT = 1e4
+
+
+def is_diverged(loss: float, penalty: float) -> bool:
+    """Whether a training loss is NaN, infinite or exploding.
+
+    A network that has learned nothing has a loss of about log(classes), 2.3. One of 10,000 means
+    that its outputs have grown ten-thousandfold, from which none comes back. Penalties may be
+    large on purpose, so ten times what they were before training is allowed besides.
+
+    Args:
+        loss: Mean training loss of the epoch so far, penalties included.
+        penalty: L1 and L2 penalties before the first step.
+    """
+    return not math.isfinite(loss) or loss > LOSS_LIMIT + 10.0 * penalty
+
+
+@dataclass(slots=True)
+class EarlyStopping:
+    """The rule of Keras's callback: stop after `patience` epochs in a row without a new best.
+
+    Attributes:
+        patience: Epochs without improvement that end a trial.
+        maximize: Whether larger is better.
+        best: The best value so far; None before the first epoch.
+        best_epoch: Its epoch, from 1; 0 before the first.
+        wait: Epochs since then.
+    """
+
+    patience: int
+    maximize: bool
+    best: float | None = None
+    best_epoch: int = 0
+    wait: int = 0
+
+    @classmethod
+    def from_config(cls, config: TrialConfig) -> "EarlyStopping | None":
+        """The rule that a configuration asks for; None if it asks for none."""
+        if config.early_stopping == "none":
+            return None
+        return cls(config.patience, maximize=config.early_stopping == "val_accuracy")
+
+    def is_new_best(self, epoch: int, value: float) -> bool:
+        """Take in an epoch's value, and say whether it is the best so far.
+
+        NaN is never better than a number, and nothing is better than a NaN in the first epoch.
+        """
+        if self.best is None or (value > self.best if self.maximize else value < self.best):
+            self.best, self.best_epoch, self.wait = value, epoch, 0
+            return True
+        self.wait += 1
+        return False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether patience is exhausted."""
+        return self.wait >= self.patience
+
+
+@dataclass(slots=True)
+class Plateau:
+    """The rule of Keras's ReduceLROnPlateau on the validation loss, without a cooldown.
+
+    Attributes:
+        factor: What the rate is multiplied by at a plateau.
+        patience: Epochs without a clearly lower loss that make a plateau.
+        best: The lowest loss so far; None before the first epoch.
+        wait: Epochs since then or since the last plateau.
+    """
+
+    MIN_DELTA = 1e-4
+
+    factor: float
+    patience: int
+    best: float | None = None
+    wait: int = 0
+
+    @classmethod
+    def from_config(cls, config: TrialConfig) -> "Plateau | None":
+        """The rule that a configuration asks for; None if it has another schedule."""
+        if config.schedule != "plateau":
+            return None
+        return cls(config.plateau_factor, config.plateau_patience)
+
+    def next_rate(self, rate: float, val_loss: float) -> float:
+        """The rate of the next epoch, after one of `rate` that ended with `val_loss`."""
+        if self.best is None or val_loss < self.best - self.MIN_DELTA:
+            self.best, self.wait = val_loss, 0
+            return rate
+        self.wait += 1
+        if self.wait < self.patience:
+            return rate
+        self.wait = 0
+        return rate * self.factor

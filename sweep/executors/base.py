@@ -10,7 +10,9 @@ The conversation with one worker::
     TrialRetired ...   ->                                   one for each retirement
 
 A worker trains its next epoch only when its directive arrived, so a decision about an epoch is
-never late. A worker without active trials waits, silently, for a directive that admits some.
+never late. It waits for exactly one directive after `WorkerReady` and after each `CohortReported`.
+A worker whose trials have all retired or failed waits, silently, for a directive that admits some.
+After `TrialFailed` it goes on with the trials it has left, and waits if there are none.
 """
 
 from abc import ABC, abstractmethod

@@ -1,0 +1,68 @@
+"""Storage URLs: what they name, and how they are shown without their passwords."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from sweep.errors import StoreError
+
+EXPECTED: Final = "sqlite:///FILE, for example sqlite:///sweep.db"
+_SECRET_KEYS: Final = re.compile("pass|secret|token", re.IGNORECASE)
+
+
+def safe_url(url: str) -> str:
+    """The URL with every password replaced by `***`, fit for messages and logs."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return re.sub(r"://.*@", "://***@", url)
+    secrets = {key: "***" for key in parsed.query if _SECRET_KEYS.search(key)}
+    return parsed.update_query_dict(secrets).render_as_string(hide_password=True)
+
+
+def parse_url(url: str) -> URL:
+    """Read a storage URL.
+
+    Raises:
+        StoreError: It is no URL, or names a database that `sweep` cannot use.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError(
+            "the storage URL cannot be read",
+            expected=EXPECTED,
+            received=safe_url(url),
+            next_step=None if ":" in url else f"write sqlite:///{url}",
+        ) from None
+    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() != "pysqlite":
+        raise StoreError(
+            f"sweep cannot use {parsed.drivername} databases",
+            expected=EXPECTED,
+            received=safe_url(url),
+        )
+    if parsed.database in (None, "", ":memory:"):
+        raise StoreError(
+            "a database in memory would be lost, and no other process could read it",
+            expected=EXPECTED,
+            received=safe_url(url),
+        )
+    return parsed
+
+
+def database_path(url: URL) -> Path:
+    """The file of a parsed SQLite URL, without the `file:` of an SQLite URI."""
+    return Path((url.database or "").removeprefix("file:")).absolute()
+
+
+def artifacts_directory(url: str) -> Path:
+    """Where the files of a database's studies lie by default: `NAME-artifacts` next to it.
+
+    Raises:
+        StoreError: The URL cannot be read.
+    """
+    path = database_path(parse_url(url))
+    return path.with_name(f"{path.stem}-artifacts")

@@ -1,0 +1,1 @@
+"""Alembic's revisions of our tables; `sweep.store.migrate` runs them."""

@@ -1,0 +1,205 @@
+"""Our tables. Optuna's stay the truth for parameters, states and values; ours hold the rest.
+
+A trial's row goes when Optuna deletes the trial, and its epochs with it: every table hangs on
+Optuna's by foreign keys that cascade. A change here needs a revision in `migrations/versions`.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+REVISION: Final = "0001"
+VERSION_TABLE: Final = "sweep_alembic_version"
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Aware times, kept in UTC; SQLite and Optuna's tables keep them without a time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware again."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData()
+
+# What we read of Optuna's tables with SQL of our own; see `queries.py` for why.
+optuna_studies = Table("studies", metadata, Column("study_id", Integer, primary_key=True))
+optuna_trials = Table(
+    "trials",
+    metadata,
+    Column("trial_id", Integer, primary_key=True),
+    Column("study_id", Integer),
+    Column("number", Integer),
+    Column("state", String(8)),
+)
+optuna_values = Table(
+    "trial_values",
+    metadata,
+    Column("trial_id", Integer),
+    Column("objective", Integer),
+    Column("value", Float(53)),
+)
+OPTUNA_TABLES: Final = frozenset({"studies", "trials", "trial_values"})
+
+
+def _study_id() -> Column[int]:
+    return Column(
+        "study_id",
+        ForeignKey("studies.study_id", ondelete="CASCADE"),
+        nullable=False,
+        comment="Optuna's id of the study",
+    )
+
+
+studies = Table(
+    "sweep_studies",
+    metadata,
+    Column(
+        "study_id",
+        ForeignKey("studies.study_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Optuna's id of the study",
+    ),
+    Column("name", String(100), nullable=False, unique=True, comment="name of the study"),
+    Column("spec", Text, nullable=False, comment="resolved study file of the last run, YAML"),
+    Column("space_hash", String(64), nullable=False, comment="digest of what must not change"),
+    Column(
+        "objectives",
+        JSON,
+        nullable=False,
+        comment="metric and direction of each objective, in Optuna's order",
+    ),
+    Column("data_name", Text, nullable=False, comment="data trained on"),
+    Column(
+        "data_is_fallback",
+        Boolean,
+        nullable=False,
+        comment="whether the data stands in for what the study file asked for",
+    ),
+    Column("data_fingerprint", String(64), nullable=False, comment="digest of images and splits"),
+    Column("seed", Integer, nullable=False, comment="seed of the study"),
+    Column("versions", JSON, nullable=False, comment="package versions of the last run, by name"),
+    Column("git_revision", String(64), comment="commit of the working directory, last run"),
+    Column("created_at", UtcDateTime, nullable=False, comment="time of the first run, UTC"),
+    Column("updated_at", UtcDateTime, nullable=False, comment="start of the last run, UTC"),
+    comment="what a study was started with; one row per study",
+)
+
+trials = Table(
+    "sweep_trials",
+    metadata,
+    Column(
+        "trial_id",
+        ForeignKey("trials.trial_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Optuna's id of the trial",
+    ),
+    _study_id(),
+    Column("number", Integer, nullable=False, comment="trial number within the study, from 0"),
+    Column(
+        "config",
+        JSON(none_as_null=True),
+        comment="every setting of the network and its training, by name",
+    ),
+    Column("seed", Integer, comment="seed of the trial's randomness"),
+    Column("attempt", Integer, comment="1, or more if a worker was lost while it trained"),
+    Column("worker", String(100), comment="name of the worker that trained it last"),
+    Column("started_at", UtcDateTime, comment="start of the last attempt, UTC"),
+    Column("ended_at", UtcDateTime, comment="end of the last attempt, UTC"),
+    Column("engine", String(50), comment="engine that trained it"),
+    Column("device", String(50), comment="device it trained on, for example cpu:0"),
+    Column("seconds", Float(53), comment="wall time from admission to retirement"),
+    Column("epochs", Integer, comment="epochs trained"),
+    Column("kept_epoch", Integer, comment="epoch whose weights were kept, from 1"),
+    Column("parameters", Integer, comment="number of weights of the network"),
+    Column(
+        "stop_reason",
+        String(20),
+        comment="completed, early_stopping, diverged, pruned or interrupted",
+    ),
+    Column("weights", Text, comment=".keras file of the kept weights, while it is kept"),
+    Column("error", Text, comment="why a failed trial failed, one line"),
+    Column("traceback", Text, comment="Python traceback of the failure"),
+    Column("log", Text, comment="last lines that the worker of a failed trial wrote"),
+    UniqueConstraint("study_id", "number", name="uq_sweep_trials_study_id_number"),
+    comment="how each trial was trained and ended; one row per trial, of its last attempt",
+)
+
+epochs = Table(
+    "sweep_epochs",
+    metadata,
+    Column(
+        "trial_id",
+        ForeignKey("sweep_trials.trial_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Optuna's id of the trial",
+    ),
+    Column("epoch", Integer, primary_key=True, comment="epochs trained so far, from 1"),
+    Column("loss", Float(53), comment="training loss; NULL where it was not finite"),
+    Column("accuracy", Float(53), comment="training accuracy, 0 to 1"),
+    Column("val_loss", Float(53), comment="validation loss; NULL where it was not finite"),
+    Column("val_accuracy", Float(53), comment="validation accuracy, 0 to 1"),
+    Column("learning_rate", Float(53), comment="rate of the epoch's last step"),
+    Column("seconds", Float(53), comment="wall time of the epoch, validation included"),
+    Column("reported_at", UtcDateTime, nullable=False, comment="when it was reported, UTC"),
+    comment="learning curves; one row per trial and epoch",
+)
+
+workers = Table(
+    "sweep_workers",
+    metadata,
+    Column("worker_id", Integer, primary_key=True, comment="in order of appearance"),
+    _study_id(),
+    Column("worker", String(100), nullable=False, comment="name; a replacement has the same"),
+    Column("pid", Integer, nullable=False, comment="process id"),
+    Column("host", String(255), nullable=False, comment="name of its machine"),
+    Column("device", String(50), nullable=False, comment="device it trains on"),
+    Column("engine", String(50), nullable=False, comment="engine it trains with"),
+    Column("ready_at", UtcDateTime, nullable=False, comment="when it could train, UTC"),
+    Column("ended_at", UtcDateTime, comment="when it was lost or its run ended, UTC"),
+    Column("end_reason", Text, comment="why it is no longer there"),
+    Index("ix_sweep_workers_study_id", "study_id"),
+    comment="worker processes; one row per process",
+)
+
+logs = Table(
+    "sweep_logs",
+    metadata,
+    Column("log_id", Integer, primary_key=True, comment="in order of writing"),
+    _study_id(),
+    Column("logged_at", UtcDateTime, nullable=False, comment="when it was written, UTC"),
+    Column("level", String(10), nullable=False, comment="debug, info, warning or error"),
+    Column("number", Integer, comment="trial number, if it concerns a trial"),
+    Column("worker", String(100), comment="name of the worker, if it concerns a worker"),
+    Column("message", Text, nullable=False, comment="one or more lines"),
+    Index("ix_sweep_logs_study_id", "study_id"),
+    comment="what happened in a study; one row per message",
+)
+
+OUR_TABLES: Final = (studies, trials, epochs, workers, logs)

@@ -1,0 +1,224 @@
+"""Making a study, finding it again, and refusing it when it changed meanwhile."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+import yaml
+from optuna.storages import BaseStorage
+from optuna.study import StudyDirection
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from sweep.errors import StoreError, StudyMismatchError
+from sweep.store import writers
+from sweep.store.records import StudyRecord
+from sweep.store.schema import studies
+
+# Sections of a study file that may change from one run of a study to the next.
+_FREE = frozenset({"study", "description", "budget", "sampler", "pruner", "keep_weights"})
+
+
+def find(connection: Connection, name: str) -> StudyRecord | None:
+    """The record of a study, or None."""
+    row = connection.execute(select(studies).where(studies.c.name == name)).one_or_none()
+    if row is None:
+        return None
+    return StudyRecord(
+        name=row.name,
+        spec=row.spec,
+        space_hash=row.space_hash,
+        data_name=row.data_name,
+        data_is_fallback=row.data_is_fallback,
+        data_fingerprint=row.data_fingerprint,
+        seed=row.seed,
+        versions=row.versions,
+        git_revision=row.git_revision,
+        created_at=row.created_at,
+    )
+
+
+def find_id(connection: Connection, name: str) -> int | None:
+    """Optuna's id of a study that has a record, or None."""
+    return connection.execute(select(studies.c.study_id).where(studies.c.name == name)).scalar()
+
+
+def names(connection: Connection) -> list[str]:
+    """Names of all studies that have a record."""
+    return list(connection.execute(select(studies.c.name).order_by(studies.c.name)).scalars())
+
+
+def create_or_resume(
+    engine: Engine,
+    storage: BaseStorage,
+    record: StudyRecord,
+    directions: Sequence[str],
+    metric_names: Sequence[str],
+) -> optuna.Study:
+    """Make a study, or find it as it was left.
+
+    A kill between Optuna's row and ours leaves a study without record; it is taken over.
+
+    Raises:
+        StudyMismatchError: A study of this name has another space, direction or data.
+    """
+    try:
+        study = optuna.load_study(study_name=record.name, storage=storage)
+    except KeyError:
+        study = optuna.create_study(
+            study_name=record.name,
+            storage=storage,
+            directions=[StudyDirection[direction.upper()] for direction in directions],
+        )
+    with engine.connect() as connection:
+        known = find(connection, record.name)
+    _refuse_foreign(study, known)
+    _refuse_changed(study, known or record, record, directions)
+    _set_metric_names(study, metric_names)
+    with engine.begin() as connection:
+        if known is None:
+            objectives = [
+                {"metric": metric, "direction": direction}
+                for metric, direction in zip(metric_names, directions, strict=True)
+            ]
+            _insert(connection, study_id_of(storage, record.name), record, objectives)
+        else:
+            _update(connection, known, record)
+    return study
+
+
+def study_id_of(storage: BaseStorage, name: str) -> int:
+    """Optuna's id of a study that exists."""
+    return storage.get_study_id_from_name(name)
+
+
+def _set_metric_names(study: optuna.Study, metric_names: Sequence[str]) -> None:
+    if study.metric_names != list(metric_names):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names(list(metric_names))
+
+
+def _refuse_foreign(study: optuna.Study, known: StudyRecord | None) -> None:
+    if known is None and study.get_trials(deepcopy=False):
+        raise StudyMismatchError(
+            "a study of this name exists that sweep did not make",
+            where=f"study {study.study_name}",
+            next_step="give the study another name: --set study=NAME",
+        )
+
+
+def _refuse_changed(
+    study: optuna.Study, known: StudyRecord, record: StudyRecord, directions: Sequence[str]
+) -> None:
+    expected, received = [], []
+    old_directions = [direction.name.lower() for direction in study.directions]
+    if old_directions != list(directions):
+        expected.append(f"directions {', '.join(old_directions)}")
+        received.append(f"directions {', '.join(directions)}")
+    if known.space_hash != record.space_hash:
+        old, new = differences(known.spec, record.spec)
+        expected.append(old)
+        received.append(new)
+    if known.data_fingerprint != record.data_fingerprint:
+        expected.append(f"data {_data(known)}")
+        received.append(f"data {_data(record)}")
+    if expected:
+        raise StudyMismatchError(
+            "the study exists, and what its trials have in common has changed",
+            where=f"study {record.name}",
+            expected="; ".join(expected),
+            received="; ".join(received),
+            next_step="give the new study another name (--set study=NAME), "
+            f"or delete the old one with its trials (sweep delete {record.name})",
+        )
+
+
+def _data(record: StudyRecord) -> str:
+    fallback = ", a fallback" if record.data_is_fallback else ""
+    return f"{record.data_name}{fallback} (fingerprint {record.data_fingerprint[:12]})"
+
+
+def differences(old_spec: str, new_spec: str) -> tuple[str, str]:
+    """The settings in which two study files differ that must not, as text for each."""
+    old, new = _flat(yaml.safe_load(old_spec)), _flat(yaml.safe_load(new_spec))
+    paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
+    if not paths:
+        return "the search space of the first run", "another search space"
+    return tuple(  # type: ignore[return-value]  # two of them
+        ", ".join(f"{path}: {values.get(path, 'not set')}" for path in paths)
+        for values in (old, new)
+    )
+
+
+def _flat(spec: Any) -> dict[str, Any]:
+    """Values by key path, two levels deep, without the sections that may change."""
+    flat: dict[str, Any] = {}
+    for section, content in (spec if isinstance(spec, Mapping) else {}).items():
+        if section in _FREE:
+            continue
+        if isinstance(content, Mapping):
+            flat |= {f"{section}.{key}": value for key, value in content.items()}
+        else:
+            flat[section] = content
+    return flat
+
+
+def _insert(
+    connection: Connection,
+    study_id: int,
+    record: StudyRecord,
+    objectives: Sequence[Mapping[str, str]],
+) -> None:
+    now = datetime.now(UTC)
+    connection.execute(
+        insert(studies),
+        {
+            "study_id": study_id,
+            "name": record.name,
+            "spec": record.spec,
+            "space_hash": record.space_hash,
+            "objectives": list(objectives),
+            "data_name": record.data_name,
+            "data_is_fallback": record.data_is_fallback,
+            "data_fingerprint": record.data_fingerprint,
+            "seed": record.seed,
+            "versions": dict(record.versions),
+            "git_revision": record.git_revision,
+            "created_at": record.created_at or now,
+            "updated_at": now,
+        },
+    )
+
+
+def _update(connection: Connection, known: StudyRecord, record: StudyRecord) -> None:
+    """Take over what may differ from run to run, and leave a message where results may mix."""
+    values = {
+        "spec": record.spec,
+        "versions": dict(record.versions),
+        "git_revision": record.git_revision,
+        "updated_at": datetime.now(UTC),
+    }
+    connection.execute(update(studies).where(studies.c.name == record.name).values(values))
+    study_id = find_id(connection, record.name)
+    changes = [
+        f"{package} {known.versions.get(package)} -> {version}"
+        for package, version in record.versions.items()
+        if known.versions.get(package) != version
+    ]
+    if known.git_revision != record.git_revision:
+        changes.append(f"git {known.git_revision} -> {record.git_revision}")
+    if changes and study_id is not None:
+        message = "resumed with other versions: " + ", ".join(changes)
+        writers.log(connection, study_id, "warning", message, None, None)
+
+
+def unknown_study(name: str, known: Sequence[str], where: str) -> StoreError:
+    """The error for a name that no study has."""
+    return StoreError(
+        f"there is no study {name!r}",
+        where=where,
+        expected="one of " + ", ".join(known) if known else "a study; there is none yet",
+        next_step="`sweep studies` lists them",
+    )

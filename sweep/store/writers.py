@@ -1,0 +1,170 @@
+"""Writers of trials, epochs, workers and messages, each inside the caller's transaction."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+
+from sweep.errors import StoreError
+from sweep.store.schema import epochs, logs, trials, workers
+from sweep.trial import EpochReport, TrialResult, TrialTask
+
+
+def trial_started(
+    connection: Connection, study_id: int, trial_id: int, task: TrialTask, worker: str
+) -> None:
+    """Write a trial's row anew; what an earlier attempt left goes with the old row."""
+    connection.execute(delete(trials).where(trials.c.trial_id == trial_id))
+    connection.execute(
+        insert(trials),
+        {
+            "trial_id": trial_id,
+            "study_id": study_id,
+            "number": task.number,
+            "config": task.config.to_dict(),
+            "seed": task.seed,
+            "attempt": task.attempt,
+            "worker": worker,
+            "started_at": _now(),
+        },
+    )
+
+
+def epochs_finished(connection: Connection, study_id: int, reports: Sequence[EpochReport]) -> None:
+    """Write epochs, over those of the same trial and epoch if there are any."""
+    ids = _trial_ids(connection, study_id, {report.number for report in reports})
+    reported_at = _now()
+    rows = [
+        {
+            "trial_id": ids[report.number],
+            "epoch": report.epoch,
+            "loss": _finite(report.loss),
+            "accuracy": _finite(report.accuracy),
+            "val_loss": _finite(report.val_loss),
+            "val_accuracy": _finite(report.val_accuracy),
+            "learning_rate": _finite(report.learning_rate),
+            "seconds": report.seconds,
+            "reported_at": reported_at,
+        }
+        for report in reports
+    ]
+    if rows:
+        same = (
+            epochs.c.trial_id == bindparam("of_trial"),
+            epochs.c.epoch == bindparam("of_epoch"),
+        )
+        keys = [{"of_trial": row["trial_id"], "of_epoch": row["epoch"]} for row in rows]
+        connection.execute(delete(epochs).where(*same), keys)
+        connection.execute(insert(epochs), rows)
+
+
+def trial_ended(connection: Connection, study_id: int, result: TrialResult, worker: str) -> None:
+    """Complete the row of a trial that was started."""
+    _update_trial(
+        connection,
+        study_id,
+        result.number,
+        {
+            "worker": worker,
+            "ended_at": _now(),
+            "engine": result.engine,
+            "device": result.device,
+            "seconds": result.seconds,
+            "epochs": result.epochs,
+            "kept_epoch": result.kept_epoch,
+            "parameters": result.parameters,
+            "stop_reason": result.reason.value,
+            "weights": result.weights,
+        },
+    )
+
+
+def trial_failed(
+    connection: Connection, study_id: int, number: int, error: str, traceback: str, log: str
+) -> None:
+    """Note on a trial that was started why it failed."""
+    values = {"ended_at": _now(), "error": error, "traceback": traceback, "log": log}
+    _update_trial(connection, study_id, number, values)
+
+
+def weights_dropped(connection: Connection, study_id: int, number: int) -> None:
+    """Forget a trial's file of weights."""
+    _update_trial(connection, study_id, number, {"weights": None})
+
+
+def worker_ready(
+    connection: Connection, study_id: int, worker: str, values: Mapping[str, Any]
+) -> None:
+    """Add a worker's process."""
+    row = {"study_id": study_id, "worker": worker, "ready_at": _now(), **values}
+    connection.execute(insert(workers), row)
+
+
+def worker_lost(connection: Connection, study_id: int, worker: str, reason: str) -> None:
+    """End the row of a worker's process, if it was ever ready."""
+    _end_workers(connection, study_id, reason, workers.c.worker == worker)
+
+
+def workers_released(connection: Connection, study_id: int) -> None:
+    """End the rows of all workers: no run of the study is left that could use them."""
+    _end_workers(connection, study_id, "the run ended")
+
+
+def log(
+    connection: Connection,
+    study_id: int,
+    level: str,
+    message: str,
+    number: int | None,
+    worker: str | None,
+) -> None:
+    """Add a message."""
+    row = {"level": level, "message": message, "number": number, "worker": worker}
+    connection.execute(insert(logs), {"study_id": study_id, "logged_at": _now(), **row})
+
+
+def _end_workers(connection: Connection, study_id: int, reason: str, *which: Any) -> None:
+    query = update(workers).where(
+        workers.c.study_id == study_id, workers.c.ended_at.is_(None), *which
+    )
+    connection.execute(query, {"ended_at": _now(), "end_reason": reason})
+
+
+def _update_trial(
+    connection: Connection, study_id: int, number: int, values: Mapping[str, Any]
+) -> None:
+    query = update(trials).where(trials.c.study_id == study_id, trials.c.number == number)
+    if connection.execute(query, dict(values)).rowcount != 1:
+        raise _unknown({number})
+
+
+def _trial_ids(connection: Connection, study_id: int, numbers: Iterable[int]) -> dict[int, int]:
+    wanted = set(numbers)
+    query = select(trials.c.number, trials.c.trial_id).where(
+        trials.c.study_id == study_id, trials.c.number.in_(wanted)
+    )
+    found = {number: trial_id for number, trial_id in connection.execute(query)}
+    if found.keys() != wanted:
+        raise _unknown(wanted - found.keys())
+    return found
+
+
+def _unknown(numbers: Iterable[int]) -> StoreError:
+    listed = ", ".join(map(str, sorted(numbers)))
+    return StoreError(
+        "a trial was reported on that never started",
+        where="table sweep_trials",
+        expected="`trial_started` before anything else",
+        received=f"trial {listed}",
+    )
+
+
+def _finite(value: float) -> float | None:
+    """The value, or None (NULL) if it is not a finite number."""
+    return value if math.isfinite(value) else None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

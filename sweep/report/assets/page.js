@@ -1,0 +1,29 @@
+"use strict";
+(() => {
+  const templates = JSON.parse(document.getElementById("templates").textContent);
+  const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const narrow = window.matchMedia("(max-width: 560px)");
+  const figures = [...document.querySelectorAll("script[data-for]")].map((script) => ({
+    place: document.getElementById(script.dataset.for),
+    source: script.textContent,
+  }));
+
+  function draw() {
+    for (const { place, source } of figures) {
+      const { data, layout } = JSON.parse(source);
+      layout.template = dark.matches ? templates.dark : templates.light;
+      layout.autosize = true;
+      if (narrow.matches) {
+        layout.title.font = { size: 13 };
+        layout.font = { size: 10 };
+        Object.assign(layout.margin, { l: 40, r: 10 });
+      }
+      Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
+    }
+    document.documentElement.dataset.drawn = String(figures.length);
+  }
+
+  dark.addEventListener("change", draw);
+  narrow.addEventListener("change", draw);
+  draw();
+})();

@@ -1,0 +1,152 @@
+r"""Means, intervals and marginal effects of settings.
+
+Which trials count, everywhere in this package: those with an objective value. A diverged trial
+counts with its real, worst value; a pruned one with the value that it had reached when it was
+pruned, which is lower than what it might have reached; failed, running and waiting trials have
+no value and do not count. The counts are always shown.
+
+Interval of a mean: :math:`\bar{x} \pm t_{0.975, n-1} s / \sqrt{n}` (Student), none for n < 2.
+
+Effect of a value: the mean of the trials with it minus the mean of the other trials in which the
+setting has an effect, with Welch's interval and the Welch-Satterthwaite degrees of freedom. It is
+marginal and observational: the sampler chose the trials, the other settings differ between the
+two groups, and no correction is made for looking at many values. It says where to look, not what
+causes what.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no types
+
+from sweep.report.frames import StudyFrames, active_values
+from sweep.report.style import label
+from sweep.trial import FIELDS
+
+CONFIDENCE = 0.95
+MOST_LEVELS = 6
+BINS = 4
+
+
+def group_means(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
+    """Mean of `values` for each group, with its 95 % interval.
+
+    Returns:
+        Indexed by group in its order of sorting: `count`, `mean`, `low`, `high` (NaN if count < 2)
+        and `best` (largest), for groups with at least one finite value.
+    """
+    table = values.groupby(groups, observed=True).agg(
+        count="count", mean="mean", std="std", best="max"
+    )
+    table = table[table["count"] > 0]
+    count = table["count"].to_numpy(dtype=float)
+    half = _t(count - 1) * table["std"].to_numpy(dtype=float) / np.sqrt(count)
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half).drop(columns="std")
+
+
+def levels(trials: pd.DataFrame, name: str) -> pd.Series:
+    """A setting as an ordered categorical of labels; missing where it has no effect.
+
+    A number with more than six different values is cut into four bins of about equally many
+    trials.
+    """
+    values = active_values(trials, name)
+    known = values.dropna()
+    if FIELDS[name].type in (int, float) and known.nunique() > MOST_LEVELS:
+        bins = pd.qcut(known.astype(float), BINS, duplicates="drop")
+        names = _bin_names(known.astype(float), bins)
+        order = list(dict.fromkeys(names[c] for c in bins.cat.categories if c in names))
+        labels = bins.map(names)
+    else:
+        order = list(dict.fromkeys(label(v) for v in sorted(known.unique())))
+        labels = known.map(label)
+    return pd.Series(
+        pd.Categorical(
+            labels.astype(object).reindex(values.index), categories=order, ordered=True
+        ),
+        index=values.index,
+    )
+
+
+def effects(frames: StudyFrames) -> pd.DataFrame:
+    """Marginal effect of every value of every setting that varied.
+
+    Returns:
+        `setting`, `level`, `effect` and its interval `low`, `high` in units of the first
+        objective (NaN where a group has one trial), `mean`, `count`, `others`, `diverged`,
+        `pruned` and `spread` (largest minus smallest mean of the setting's values, at least two
+        trials each); settings with the largest spread first.
+    """
+    trials = frames.valued
+    tables = [_effects_of(trials, name) for name in frames.varied]
+    tables = [table for table in tables if len(table) > 1]
+    if not tables:
+        return pd.DataFrame(columns=[*_COLUMNS])
+    table = pd.concat(tables, ignore_index=True)
+    return table.sort_values("spread", ascending=False, kind="stable", ignore_index=True)
+
+
+_COLUMNS = (
+    "setting",
+    "level",
+    "effect",
+    "low",
+    "high",
+    "mean",
+    "count",
+    "others",
+    "diverged",
+    "pruned",
+    "spread",
+)
+
+
+def _effects_of(trials: pd.DataFrame, name: str) -> pd.DataFrame:
+    groups = levels(trials, name)
+    active = trials[groups.notna()]
+    groups = groups.dropna().cat.remove_unused_categories()
+    rows = [
+        {"setting": name, "level": level, **_difference(active, groups == level)}
+        for level in groups.cat.categories
+    ]
+    table = pd.DataFrame(rows, columns=list(_COLUMNS[:-1]))
+    trusted = table.loc[table["count"] > 1, "mean"]
+    spread = trusted.max() - trusted.min() if len(trusted) > 1 else 0.0
+    return table.assign(spread=spread)
+
+
+def _difference(trials: pd.DataFrame, chosen: pd.Series) -> dict[str, float]:
+    """Welch's comparison of the chosen trials with the others."""
+    these, others = trials.loc[chosen, "value"], trials.loc[~chosen, "value"]
+    effect = these.mean() - others.mean()
+    a, b = these.var() / len(these), others.var() / max(len(others), 1)
+    degrees = (
+        (a + b) ** 2 / (a**2 / (len(these) - 1) + b**2 / (len(others) - 1))
+        if a + b > 0
+        else math.nan
+    )
+    half = 0.0 if a + b == 0 else float(_t(np.array([degrees]))[0]) * math.sqrt(a + b)
+    return {
+        "effect": effect,
+        "low": effect - half,
+        "high": effect + half,
+        "mean": these.mean(),
+        "count": len(these),
+        "others": len(others),
+        "diverged": int((trials.loc[chosen, "outcome"] == "diverged").sum()),
+        "pruned": int((trials.loc[chosen, "outcome"] == "pruned").sum()),
+    }
+
+
+def _t(degrees: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # float64 throughout
+    usable = np.where(degrees > 0, degrees, np.nan)
+    return np.asarray(stdtrit(usable, 0.5 + CONFIDENCE / 2))
+
+
+def _bin_names(values: pd.Series, bins: pd.Series) -> dict[object, str]:
+    ends = values.groupby(bins, observed=True).agg(["min", "max"])
+    return {
+        interval: label(low) if low == high else f"{label(low)} to {label(high)}"
+        for interval, low, high in zip(ends.index, ends["min"], ends["max"], strict=True)
+    }

@@ -1,0 +1,206 @@
+"""One self-contained HTML page about a study: it needs no network and no other file."""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+
+import pandas as pd
+from plotly.offline import get_plotlyjs
+
+from sweep.errors import UsageError
+from sweep.report.figures import report_charts
+from sweep.report.frames import StudyFrames, study_frames, value_columns
+from sweep.report.style import Chart, escaped, label, metric, template
+from sweep.store import Store
+from sweep.store.records import StudyRecord
+
+MOST_BEST = 10
+MOST_FAILED = 20
+Cell = object
+
+
+def write_report(store: Store, study: str, path: Path) -> None:
+    """Write the report of a study, complete or not at all.
+
+    Args:
+        store: The open store.
+        study: Name of the study.
+        path: The HTML file; an older one is replaced.
+
+    Raises:
+        StoreError: There is no such study.
+        UsageError: The file cannot be written.
+    """
+    frames = study_frames(store, study)
+    record = store.record(study)
+    charts = report_charts(frames, store.load_study(study))
+    _write_atomically(path, render(frames, record, charts))
+
+
+def render(frames: StudyFrames, record: StudyRecord | None, charts: Sequence[Chart]) -> str:
+    """The page's HTML."""
+    parts = {
+        "title": escaped(f"{frames.study} · sweep report"),
+        "study": escaped(frames.study),
+        "style": _asset("page.css"),
+        "script": _asset("page.js"),
+        "plotly": get_plotlyjs(),
+        "templates": _json({"light": template(), "dark": template(dark=True)}),
+        "warning": _warning(frames),
+        "summary": _table(None, _summary(frames, record)),
+        "figures": "\n".join(_figure(chart) for chart in charts),
+        "best": _best(frames),
+        "failed": _failed(frames),
+        "spec": escaped(record.spec if record else ""),
+    }
+    # Split rather than replaced one after the other: nothing in a value is read as a place.
+    pieces = _asset("page.html").split("%%")
+    return "".join(parts[p] if index % 2 else p for index, p in enumerate(pieces))
+
+
+def _asset(name: str) -> str:
+    return resources.files("sweep.report").joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _json(value: object) -> str:
+    """JSON that cannot close the element it stands in."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _warning(frames: StudyFrames) -> str:
+    if not frames.is_fallback:
+        return ""
+    return (
+        f'<p class="warning" role="alert"><strong>{escaped(frames.data)} data (fallback).'
+        "</strong> The data that the study asked for were not to be had; these figures say "
+        "nothing about them.</p>"
+    )
+
+
+def _summary(frames: StudyFrames, record: StudyRecord | None) -> list[list[Cell]]:
+    counts = frames.counts()
+    best = frames.best()
+    objectives = ", ".join(
+        f"{metric(name)} ({direction})"
+        for name, direction in zip(frames.metrics, frames.directions, strict=True)
+    )
+    rows: list[list[Cell]] = [
+        ["study", frames.study],
+        ["data", f"{frames.data} (fallback)" if frames.is_fallback else frames.data],
+        ["objective", objectives],
+        ["trials", ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n) or "none"],
+        ["epochs trained", f"{len(frames.epochs):,}"],
+        ["best", _best_line(frames, best)],
+    ]
+    if record is not None:
+        started = record.created_at
+        rows += [
+            ["started", f"{started:%Y-%m-%d %H:%M} UTC" if started else "unknown"],
+            ["seed", record.seed],
+            ["data fingerprint", record.data_fingerprint],
+            ["git revision", record.git_revision or "not in a repository"],
+            ["versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())],
+        ]
+    return rows
+
+
+def _best_line(frames: StudyFrames, best: pd.DataFrame) -> str:
+    if best.empty:
+        return "no trial has completed"
+    if len(frames.directions) > 1:
+        return f"{len(best)} trials on the Pareto front"
+    row = best.iloc[0]
+    return f"{metric(frames.metrics[0])} {row['value']:.4f}, trial {row['number']}"
+
+
+def _figure(chart: Chart) -> str:
+    figure = json.loads(chart.figure.to_json())
+    figure["layout"].pop("template", None)
+    height = int(figure["layout"].get("height", 450))
+    return (
+        f'<figure><div class="plot" id="{chart.key}" style="height:{height}px" role="img" '
+        f'aria-describedby="{chart.key}-text"></div>'
+        f'<figcaption id="{chart.key}-text">{escaped(chart.text)}</figcaption>'
+        f'<script type="application/json" data-for="{chart.key}">{_json(figure)}</script></figure>'
+    )
+
+
+def _best(frames: StudyFrames) -> str:
+    best = frames.best().head(MOST_BEST)
+    if best.empty:
+        return "<p>No trial has completed.</p>"
+    settings = list(frames.varied)
+    values = value_columns(len(frames.metrics))
+    head = [
+        "trial",
+        *map(metric, frames.metrics),
+        "kept epoch",
+        "parameters",
+        "seconds",
+        *settings,
+    ]
+    columns = ["number", *values, "kept_epoch", "parameters", "seconds", *settings]
+    rows = [
+        [_short(column, row[column]) for column in columns]
+        for row in best[columns].to_dict("records")
+    ]
+    return _table([name.replace("_", " ") for name in head], rows)
+
+
+def _short(column: str, value: object) -> str:
+    if value is None or pd.isna(value):
+        return "–"
+    if column in ("number", "kept_epoch", "parameters") and isinstance(value, (int, float)):
+        return f"{int(value):,}"
+    return f"{value:.4f}" if column.startswith("value") else label(value)
+
+
+def _failed(frames: StudyFrames) -> str:
+    failed = frames.trials[frames.trials["outcome"] == "failed"]
+    if failed.empty:
+        return ""
+    rows = [
+        [number, error or "unknown"]
+        for number, error in zip(failed["number"], failed["error"], strict=True)
+    ]
+    more = len(rows) - MOST_FAILED
+    note = f"<p>and {more} more</p>" if more > 0 else ""
+    return f"<h2>Failed trials</h2>{_table(['trial', 'error'], rows[:MOST_FAILED])}{note}"
+
+
+def _table(head: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
+    """A table; without a head, the first cell of each row is the row's."""
+    first = "td" if head else "th"
+    top = "".join(f'<th scope="col">{escaped(name)}</th>' for name in head or ())
+    body = "".join(
+        f"<tr><{first}>{escaped(row[0])}</{first}>"
+        + "".join(f"<td>{escaped(cell)}</td>" for cell in row[1:])
+        + "</tr>"
+        for row in rows
+    )
+    thead = f"<thead><tr>{top}</tr></thead>" if head else ""
+    return f'<div class="scroll"><table>{thead}<tbody>{body}</tbody></table></div>'
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with part.open("w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            "the report cannot be written",
+            where=str(path),
+            expected="a file in a directory that can be written to",
+            received=f"{type(error).__name__}: {error.strerror}",
+            next_step="name another file with -o",
+        ) from error

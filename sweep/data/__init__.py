@@ -1,0 +1,15 @@
+"""The images: found, verified, decoded once per machine, split and memory-mapped. numpy only."""
+
+from sweep.data.prepare import prepare
+from sweep.data.reference import DataRef, Split, SplitName, open_split
+from sweep.data.statistics import StatisticsKind, statistics
+
+__all__ = [
+    "DataRef",
+    "Split",
+    "SplitName",
+    "StatisticsKind",
+    "open_split",
+    "prepare",
+    "statistics",
+]

@@ -1,8 +1,9 @@
 """StudySpec -> Optuna's parameters, and parameters -> `TrialConfig`."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import (
@@ -13,6 +14,7 @@ from optuna.distributions import (
 )
 
 from sweep.errors import ConfigError
+from sweep.space.describe import SpaceRow, describe
 from sweep.space.parameter import Parameter, parameter
 from sweep.spec.branches import Atom, Branches, Mark
 from sweep.spec.model import StudySpec
@@ -77,7 +79,7 @@ class SearchSpace:
             )
         return config
 
-    def grid(self) -> Iterator[dict[str, Value]]:
+    def enumerate(self) -> Iterator[dict[str, Value]]:
         """Parameters of every configuration of a finite space, for `Study.enqueue_trial`.
 
         Raises:
@@ -94,6 +96,16 @@ class SearchSpace:
     def combinations(self) -> int | None:
         """The number of different configurations, or None for infinitely many."""
         return self.branches.combinations()
+
+    def describe(self) -> list[SpaceRow]:
+        """One row for every field, in the order in which they are chosen."""
+        names: defaultdict[str, list[str]] = defaultdict(list)
+        for index, prefix, atoms in self.branches.reachable():
+            wanted = self._parameter(index, prefix, atoms)
+            field = self.branches.domains[index].name
+            if isinstance(wanted, Parameter) and wanted.name not in names[field]:
+                names[field].append(wanted.name)
+        return describe(self.branches, names)
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Every parameter that some trial has, with its one distribution."""
@@ -164,8 +176,7 @@ def _suggest(trial: optuna.trial.BaseTrial, wanted: Parameter) -> Value:
         return trial.suggest_int(
             name, distribution.low, distribution.high, step=distribution.step, log=distribution.log
         )
-    value: Value = trial.suggest_categorical(name, wanted.choices)
-    return value
+    return cast(Value, trial.suggest_categorical(name, wanted.choices))
 
 
 def _checked(wanted: Parameter, value: Any) -> Value:

@@ -67,7 +67,7 @@ class Domain:
         kept = [atom for atom in atoms if not isinstance(atom, Mark)]
         if Mark.OTHER in atoms:
             kept.extend(self.samples)
-        if isinstance(self.dimension, ChoicesSpec):
+        if isinstance(self.dimension, ChoicesSpec) and len(kept) > 1:
             kept.sort(key=self.dimension.choices.index)
         return tuple(kept)
 

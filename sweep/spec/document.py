@@ -208,9 +208,7 @@ class _Composer:
         self._count(event, 1, path)
         self._places.setdefault(path, self._place(event))
         if event.tag is not None:
-            raise self._error(
-                event, "tags are not allowed in a study file", "a plain value", received=event.tag
-            )
+            raise self._error(event, "tags are not allowed", "a plain value", received=event.tag)
         first, anchor = self._nodes, event.anchor
         if anchor is not None:
             self._anchors[anchor] = None

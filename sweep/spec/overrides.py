@@ -29,7 +29,8 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> Document:
         places = {
             known: place for known, place in document.places.items() if known[: len(path)] != path
         }
-        places[path] = source
+        for length in range(1, len(path) + 1):
+            places.setdefault(path[:length], source)
         replaced = _replace(document.value, path, value, 0, source)
         document = Document(document.source, replaced, places)
     return document

@@ -33,12 +33,10 @@ def load_study(path: str | FilePath, overrides: Sequence[str] = ()) -> StudySpec
         overrides: `a.b.c=value`, applied in order.
 
     Raises:
-        SpecError: The file cannot be read, is no study, or names data that are not there.
+        SpecError: The file cannot be read or is no study; the message names line and key path.
     """
     document = apply_overrides(parse_document(read_text(path, "study"), str(path)), overrides)
-    spec = _to_spec(document)
-    check_data_file(spec.data, document.where)
-    return spec
+    return _to_spec(document)
 
 
 def parse_study(
@@ -110,22 +108,6 @@ def check_data_name(data: DataSpec, where: Where) -> None:
         )
 
 
-def check_data_file(data: DataSpec, where: Where) -> None:
-    """Check that a data file is there.
-
-    Raises:
-        SpecError: It is not.
-    """
-    if data.name.endswith(".npz") and not FilePath(data.name).expanduser().is_file():
-        raise SpecError(
-            "the data file does not exist",
-            where=where(("data", "name")),
-            expected="an .npz file with x_train, y_train and optionally x_test, y_test",
-            received=shown(data.name),
-            next_step="paths are relative to the working directory",
-        )
-
-
 def read_text(path: str | FilePath, kind: str) -> str:
     """The text of a UTF-8 file.
 
@@ -148,7 +130,11 @@ def read_text(path: str | FilePath, kind: str) -> str:
 
 
 def _to_spec(document: Document) -> StudySpec:
-    plain = Document(document.source, _expand(document), document.places)
+    places = dict(document.places)
+    for path, place in document.places.items():
+        if path[:1] == ("search",) and len(path) == 3 and isinstance(path[2], int):
+            places[*path[:2], "choices", path[2]] = place
+    plain = Document(document.source, _expand(document), places)
     return check_study(validate(StudySpec, plain), plain.where)
 
 
@@ -162,7 +148,11 @@ def _expand(document: Document) -> Any:
             expected="a mapping, `name: value`",
             received=shown(study),
         )
-    study = {key: expand_empty(key, value) for key, value in study.items() if value is not None}
+    study = {
+        key: value if key in _FREE_KEYS else drop_empty(value)
+        for key, value in study.items()
+        if value is not None
+    }
     if isinstance(study.get("search"), dict):
         study["search"] = {
             key: _expand_dimension(value, ("search", key), document.where)
@@ -177,11 +167,11 @@ def _expand(document: Document) -> Any:
     return study
 
 
-def expand_empty(key: str, value: Any) -> Any:
-    """A section without the keys that have no value; `fixed` and the like keep them."""
-    if not isinstance(value, dict) or key in _FREE_KEYS:
+def drop_empty(value: Any) -> Any:
+    """A section without the keys that were given no value."""
+    if not isinstance(value, dict):
         return value
-    return {name: expand_empty(name, item) for name, item in value.items() if item is not None}
+    return {name: drop_empty(item) for name, item in value.items() if item is not None}
 
 
 def _expand_dimension(value: Any, path: Path, where: Where) -> Any:

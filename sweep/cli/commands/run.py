@@ -1,0 +1,228 @@
+"""`sweep run`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sweep.cli.command import (
+    DEFAULT_STORAGE,
+    INTERRUPTED,
+    SweepCommand,
+    data_dir_option,
+    json_option,
+    set_option,
+    storage_option,
+)
+from sweep.cli.output import note, print_fields, print_json, warn
+from sweep.cli.text import differences, duration, metric, short
+
+if TYPE_CHECKING:
+    from sweep.driver.progress import Progress
+    from sweep.spec.model import StudySpec
+    from sweep.store import Store
+
+
+@click.command(
+    cls=SweepCommand,
+    examples=(
+        "sweep run studies/quickstart.yaml",
+        "sweep run study.yaml --set budget.trials=24 --set budget.epochs=5 --workers 2",
+    ),
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@set_option
+@storage_option
+@data_dir_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Worker processes; one for each GPU or physical core if not given.",
+)
+@click.option(
+    "--artifacts",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    envvar="SWEEP_ARTIFACTS",
+    show_envvar=True,
+    help="Where weights and logs go; beside the SQLite file if not given.",
+)
+@json_option
+def command(
+    file: Path,
+    overrides: tuple[str, ...],
+    storage: str,
+    data_dir: Path | None,
+    workers: int | None,
+    artifacts: Path | None,
+    as_json: bool,
+) -> int:
+    """Run the study in FILE until its budget is spent, or resume it.
+
+    Ctrl-C once finishes the running epochs, saves and says how to resume; twice leaves at once.
+    Progress goes to standard error, the winner to standard output.
+    """
+    from sweep.cli.selection import opened
+    from sweep.data import prepare
+    from sweep.driver.stop import StopFlag
+    from sweep.spec import load_study
+    from sweep.store import artifacts_directory
+
+    spec = load_study(file, overrides)
+    _warn_of(spec)
+    data = prepare(spec.data, data_dir=data_dir, progress=note)
+    if data.is_fallback:
+        warn(
+            f"training on {data.name} data, in place of {spec.data.name}: its figures say nothing"
+        )
+    directory = artifacts or artifacts_directory(storage)
+    stop = StopFlag()
+    with opened(storage, create=True) as store:
+        progress = _search(spec, store, data, directory, workers, stop)
+        winner = _winner(store, spec, progress)
+    interrupted = stop.requested and progress.finished < progress.asked
+    if as_json:
+        print_json(_document(spec, progress, winner, storage, interrupted))
+    else:
+        _print_end(spec, progress, winner, storage)
+    if interrupted:
+        note(f"stopped with {progress.finished} of {progress.asked} trials finished; to resume:")
+        note("  " + _resume_command(file, overrides, storage))
+        return INTERRUPTED
+    return 0
+
+
+def _warn_of(spec: "StudySpec") -> None:
+    from sweep.spec.advice import warnings
+
+    for text in warnings(spec):
+        warn(text)
+
+
+def _search(
+    spec: "StudySpec",
+    store: "Store",
+    data: Any,
+    directory: Path,
+    workers: int | None,
+    stop: Any,
+) -> "Progress":
+    from sweep.cli.frame import Frame
+    from sweep.cli.interrupt import winding_down
+    from sweep.cli.watch import make_watcher
+    from sweep.driver.run import run_study
+    from sweep.executors.process import ProcessExecutor
+
+    frame = Frame(spec.fixed, spec.search, tuple(o.metric for o in spec.objectives))
+    logs = directory / spec.study / "logs"
+    executor = ProcessExecutor(spec.engine, data, workers=workers, log_dir=logs)
+    watcher = make_watcher(frame)
+    with watcher, winding_down(stop):
+        return run_study(
+            spec,
+            store=store,
+            executor=executor,
+            data=data,
+            watcher=watcher,
+            artifacts=directory,
+            stop=stop,
+        )
+
+
+def _winner(store: "Store", spec: "StudySpec", progress: "Progress") -> dict[str, Any] | None:
+    best = progress.best
+    if best is None:
+        return None
+    row = store.trial_row(spec.study, best.number) or {}
+    metrics = (objective.metric for objective in spec.objectives)
+    return {
+        "trial": best.number,
+        "values": dict(zip(metrics, best.values, strict=True)),
+        "changes": differences(best.config, spec.fixed, spec.search),
+        "config": best.config.to_dict(),
+        "seconds": row.get("seconds"),
+        "epochs": row.get("epochs"),
+        "weights": row.get("weights"),
+    }
+
+
+def _document(
+    spec: "StudySpec",
+    progress: "Progress",
+    winner: dict[str, Any] | None,
+    storage: str,
+    interrupted: bool,
+) -> dict[str, Any]:
+    return {
+        "study": spec.study,
+        "data": progress.data,
+        "trials": {
+            "asked": progress.asked,
+            "finished": progress.finished,
+            "complete": progress.complete,
+            "diverged": progress.diverged,
+            "pruned": progress.pruned,
+            "failed": progress.failed,
+        },
+        "seconds": progress.seconds,
+        "trial_epochs": progress.trial_epochs,
+        "interrupted": interrupted,
+        "best": winner,
+    }
+
+
+def _print_end(
+    spec: "StudySpec", progress: "Progress", winner: dict[str, Any] | None, storage: str
+) -> None:
+    diverged = f" ({progress.diverged} diverged)" if progress.diverged else ""
+    note(
+        f"{progress.finished} of {progress.asked} trials in {duration(progress.seconds)}: "
+        f"{progress.complete} complete{diverged}, {progress.pruned} pruned, "
+        f"{progress.failed} failed"
+    )
+    if progress.failed:
+        note(f"  why: sweep trials {spec.study} --failed    again: sweep retry")
+    if winner is None:
+        note("no trial was completed, so there is no winner")
+        return
+    values = ", ".join(f"{name} {metric(value)}" for name, value in winner["values"].items())
+    click.secho(f"winner: trial {winner['trial']} with {values}", bold=True)
+    print_fields(
+        {
+            "data": progress.data,
+            "epochs": winner["epochs"],
+            "time": duration(winner["seconds"]),
+            **{name: short(value) for name, value in winner["changes"].items()},
+        },
+        indent="  ",
+    )
+    option = "" if storage == DEFAULT_STORAGE else f" --storage {_typed(storage)}"
+    click.echo("next:")
+    for line in (
+        f"sweep dashboard{option}",
+        f"sweep report {spec.study}{option} -o report.html",
+        f"sweep export {spec.study}{option} -o best.yaml",
+        "sweep train best.yaml",
+    ):
+        click.echo(f"  {line}")
+
+
+def _typed(storage: str) -> str:
+    """The storage as a person types it, a password replaced by its variable."""
+    import shlex
+
+    if storage.startswith("sqlite:///"):
+        return shlex.quote(storage.removeprefix("sqlite:///"))
+    return '"$SWEEP_STORAGE"' if "@" in storage else shlex.quote(storage)
+
+
+def _resume_command(file: Path, overrides: tuple[str, ...], storage: str) -> str:
+    import shlex
+
+    words = ["sweep", "run", shlex.quote(str(file))]
+    for override in overrides:
+        words += ["--set", shlex.quote(override)]
+    if storage != DEFAULT_STORAGE:
+        words += ["--storage", _typed(storage)]
+    return " ".join(words)

@@ -1,0 +1,110 @@
+"""`sweep show`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from sweep.cli.command import SweepCommand, json_option, storage_option, study_option
+from sweep.cli.output import print_fields, print_json
+from sweep.cli.text import duration, metric, short, sparkline
+from sweep.trial import TrialConfig
+
+CURVES = ("val_accuracy", "accuracy", "val_loss", "loss", "learning_rate")
+EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
+LOG_LINES = 20
+
+
+@click.command(
+    cls=SweepCommand, examples=("sweep show 12", "sweep show 12 --study quickstart --json")
+)
+@click.argument("trial", type=click.IntRange(min=0))
+@study_option
+@storage_option
+@json_option
+def command(trial: int, study: str | None, storage: str, as_json: bool) -> None:
+    """Show one trial: configuration, curves, and why it failed.
+
+    TRIAL is a number, as in `sweep trials`.
+    """
+    from sweep.cli.selection import opened, pick_study, pick_trial
+    from sweep.cli.terms import StudyTerms
+
+    with opened(storage) as store:
+        name = pick_study(store, study)
+        terms = StudyTerms.of(store, name)
+        row = pick_trial(store, name, trial)
+        epochs = store.epoch_rows(name, trial)
+    if as_json:
+        print_json(
+            {
+                "study": name,
+                **terms.trial_document(row),
+                "traceback": row["traceback"],
+                "log": row["log"],
+                "curve": [{key: epoch[key] for key in EPOCH_KEYS} for epoch in epochs],
+            }
+        )
+        return
+    _print_head(name, row, terms.metrics)
+    _print_config(row["config"])
+    _print_curves(epochs)
+    _print_failure(row)
+
+
+def _print_head(study: str, row: Mapping[str, Any], metrics: Sequence[str]) -> None:
+    click.secho(f"trial {row['number']} of {study}: {str(row['state']).lower()}", bold=True)
+    values = dict(zip(metrics, row["values"] or (), strict=False))
+    print_fields(
+        {
+            **{name: metric(value) for name, value in values.items()},
+            "stopped": row["stop_reason"],
+            "epochs": row["epochs"] and f"{row['epochs']}, weights of epoch {row['kept_epoch']}",
+            "time": row["seconds"] and duration(row["seconds"]),
+            "parameters": row["parameters"] and f"{row['parameters']:,}",
+            "seed": row["seed"],
+            "trained by": row["worker"]
+            and f"{row['worker']} on {row['device'] or '?'}, engine {row['engine'] or '?'}",
+            "attempt": row["attempt"],
+            "weights": row["weights"],
+        },
+        indent="  ",
+    )
+
+
+def _print_config(config: Mapping[str, Any] | None) -> None:
+    if not config:
+        return
+    trial = TrialConfig(**config)
+    click.secho("config", bold=True)
+    active = {name: short(value) for name, value in config.items() if trial.is_active(name)}
+    print_fields(active, indent="  ")
+
+
+def _print_curves(epochs: Sequence[Mapping[str, Any]]) -> None:
+    if not epochs:
+        return
+    click.secho(f"curves over {len(epochs)} epochs", bold=True)
+    width = max(map(len, CURVES)) + 2
+    for name in CURVES:
+        values = [row[name] for row in epochs]
+        curve = sparkline(values, width=40)
+        first, last = (metric(values[i]) for i in (0, -1))
+        if name == "learning_rate":
+            first, last = short(values[0]), short(values[-1])
+        click.echo(f"  {name:<{width}}{curve}  {first} to {last}")
+
+
+def _print_failure(row: Mapping[str, Any]) -> None:
+    if row["error"]:
+        click.secho("error", bold=True)
+        click.echo(f"  {row['error']}")
+    for title in ("traceback", "log"):
+        text = str(row[title] or "").rstrip()
+        if text:
+            lines = text.splitlines()
+            shown = lines if title == "traceback" else lines[-LOG_LINES:]
+            more = f", last {LOG_LINES} of {len(lines)} lines" if len(shown) < len(lines) else ""
+            click.secho(title + more, bold=True)
+            for line in shown:
+                click.echo(f"  {line}".rstrip())

@@ -1,0 +1,106 @@
+"""Who trains what: the driver's picture of the workers and their slots."""
+
+from dataclasses import dataclass, field
+
+from sweep.driver.progress import SlotView, WorkerView
+from sweep.driver.source import OpenTrial
+from sweep.executors.base import Retirement, WorkerReady
+
+
+@dataclass(slots=True)
+class Seat:
+    """A ready worker.
+
+    Attributes:
+        device: Its device.
+        capacity: The most trials it trains at once.
+        trials: Open trials in its slots by number, retiring ones included.
+        waiting: Whether it waits for a directive.
+        retire: What that directive will take out.
+        leaving: Numbers of the trials that an earlier directive takes out, result pending.
+    """
+
+    device: str
+    capacity: int
+    trials: dict[int, OpenTrial] = field(default_factory=dict)
+    waiting: bool = True
+    retire: tuple[Retirement, ...] = ()
+    leaving: set[int] = field(default_factory=set)
+
+    @property
+    def staying(self) -> int:
+        """Trials that go on training after the next directive."""
+        return len(self.trials) - len(self.retire) - len(self.leaving)
+
+    @property
+    def free(self) -> int:
+        """Slots that the next directive may fill.
+
+        A slot about to be emptied is filled at once only beside neighbours that go on. A worker
+        that trains nothing else waits for the result, so that the sampler knows it.
+        """
+        return self.capacity - (self.staying or len(self.trials))
+
+    def admit(self, open_trial: OpenTrial) -> None:
+        """Put a trial into a free slot."""
+        self.trials[open_trial.task.number] = open_trial
+
+    def directed(self) -> None:
+        """The directive is on its way; a worker left without trials waits for the next one."""
+        self.leaving.update(retirement.number for retirement in self.retire)
+        self.retire = ()
+        self.waiting = self.staying == 0
+
+    def release(self, number: int) -> OpenTrial:
+        """Take a trial out of its slot."""
+        self.leaving.discard(number)
+        return self.trials.pop(number)
+
+
+class Roster:
+    """All workers, ready or not."""
+
+    def __init__(self, workers: tuple[str, ...]) -> None:
+        """Begin with no worker ready."""
+        self.seats: dict[str, Seat | None] = dict.fromkeys(workers)
+
+    def ready(self, event: WorkerReady) -> None:
+        """A worker can train."""
+        self.seats[event.worker] = Seat(event.device, event.capacity)
+
+    def lost(self, worker: str) -> None:
+        """A worker is gone until it is ready again."""
+        self.seats[worker] = None
+
+    def seat(self, worker: str) -> Seat:
+        """The seat of a worker that is ready."""
+        seat = self.seats[worker]
+        if seat is None:
+            raise KeyError(worker)
+        return seat
+
+    @property
+    def running(self) -> int:
+        """Trials in slots, over all workers."""
+        return sum(len(seat.trials) for seat in self.seats.values() if seat)
+
+    def views(self) -> tuple[WorkerView, ...]:
+        """Every worker for people to look at."""
+        return tuple(_view(name, seat) for name, seat in self.seats.items())
+
+
+def _view(name: str, seat: Seat | None) -> WorkerView:
+    if seat is None:
+        return WorkerView(name, device="", state="starting", slots=())
+    slots = tuple(
+        SlotView(
+            number=number,
+            config=open_trial.config,
+            epoch=len(open_trial.reports),
+            val_accuracy=tuple(
+                r.val_accuracy for r in open_trial.reports if r.val_accuracy == r.val_accuracy
+            ),
+        )
+        for number, open_trial in seat.trials.items()
+    )
+    return WorkerView(name, seat.device, "training" if slots else "idle", slots)

@@ -1,0 +1,86 @@
+"""Optuna's samplers and pruners as a study file asks for them."""
+
+import warnings
+
+import optuna
+
+from sweep.spec.model import RangeSpec, StudySpec
+from sweep.spec.tree import fixed_values
+from sweep.trial import FIELDS, stream_seed
+
+
+def make_sampler(spec: StudySpec, number: int) -> optuna.samplers.BaseSampler:
+    """The sampler for one trial.
+
+    A fresh sampler, seeded by study and trial number, makes each choice a function of the finished
+    trials alone: a study that was killed and resumed chooses as one that never stopped. `qmc` and
+    `cmaes` keep their state in the study itself and take the study's seed.
+
+    Args:
+        spec: The study.
+        number: Number of the trial that the sampler will choose.
+    """
+    name, startup = spec.sampler.name, spec.sampler.startup_trials
+    seed = stream_seed(spec.seed, "sampler", number)
+    with warnings.catch_warnings():
+        # `group` and QMC are marked experimental; conditional spaces need the first.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "tpe":
+            return optuna.samplers.TPESampler(
+                seed=seed,
+                n_startup_trials=startup,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            )
+        if name == "qmc":
+            return optuna.samplers.QMCSampler(
+                seed=spec.seed,
+                scramble=True,
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+                warn_asynchronous_seeding=False,
+                warn_independent_sampling=False,
+            )
+        if name == "gp":
+            return optuna.samplers.GPSampler(
+                seed=seed, n_startup_trials=startup, warn_independent_sampling=False
+            )
+        if name == "cmaes":
+            return optuna.samplers.CmaEsSampler(
+                seed=stream_seed(spec.seed, "sampler"),
+                n_startup_trials=startup,
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
+    # A grid is enumerated by the driver: what is left to the sampler is nothing.
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def most_epochs(spec: StudySpec) -> int:
+    """The most epochs that any trial of a study may train."""
+    searched = spec.search.get("epochs")
+    if searched is None or spec.budget.epochs is not None:
+        return int(fixed_values(spec).get("epochs", FIELDS["epochs"].default))
+    if isinstance(searched, RangeSpec):
+        return int(searched.high)
+    return max(int(value) for value in searched.choices)
+
+
+def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
+    """The pruner of a study; steps are absolute epochs."""
+    pruner = spec.pruner
+    if pruner.name == "median":
+        return optuna.pruners.MedianPruner(
+            n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.min_epochs
+        )
+    if pruner.name == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(
+            min_resource=pruner.min_epochs, reduction_factor=pruner.reduction_factor
+        )
+    if pruner.name == "hyperband":
+        return optuna.pruners.HyperbandPruner(
+            min_resource=pruner.min_epochs,
+            max_resource=most_epochs(spec),
+            reduction_factor=pruner.reduction_factor,
+        )
+    return optuna.pruners.NopPruner()

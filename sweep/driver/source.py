@@ -1,0 +1,85 @@
+"""Where trials come from: interrupted ones first, then enqueued ones, then the sampler."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import optuna
+
+from sweep.driver.sampling import make_sampler
+from sweep.space import SearchSpace
+from sweep.spec.model import StudySpec
+from sweep.store import Store
+from sweep.trial import EpochReport, TrialConfig, TrialTask, trial_seed
+
+
+@dataclass(slots=True)
+class OpenTrial:
+    """A trial that was asked for and not yet told.
+
+    Attributes:
+        trial: Optuna's side of it.
+        task: What a worker is given.
+        reports: The epochs of the present attempt.
+        last_step: The last epoch that Optuna knows of, over all attempts.
+    """
+
+    trial: optuna.trial.Trial
+    task: TrialTask
+    last_step: int
+    reports: list[EpochReport] = field(default_factory=list)
+
+    @property
+    def config(self) -> TrialConfig:
+        """What it trains."""
+        return self.task.config
+
+
+class TrialSource:
+    """Hands out the trials of a study, one after the other."""
+
+    def __init__(
+        self, spec: StudySpec, space: SearchSpace, study: optuna.Study, store: Store
+    ) -> None:
+        """Find the trials that a stopped run left in state RUNNING."""
+        self._spec = spec
+        self._space = space
+        self._study = study
+        self._left = deque(store.unfinished(spec.study))
+        self._grid = self._rest_of_grid() if spec.sampler.name == "grid" else None
+
+    @property
+    def resumable(self) -> int:
+        """Trials that an earlier run left and that are still to be started again."""
+        return len(self._left)
+
+    def next(self) -> OpenTrial:
+        """The next trial: one left by an earlier run, one enqueued, or a new one."""
+        if self._left:
+            trial = optuna.trial.Trial(self._study, self._left.popleft()["trial_id"])
+            known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+            return self._open(trial, last_step=max(known, default=0))
+        if self._grid is not None and not self._has_waiting():
+            index, params = next(self._grid)
+            self._study.enqueue_trial(dict(params), user_attrs={"grid_index": index})
+        return self._open(self._study.ask())
+
+    def _open(self, trial: optuna.trial.Trial, last_step: int = 0) -> OpenTrial:
+        # The sampler is asked when the space suggests its first parameter, so it can be set here.
+        self._study.sampler = make_sampler(self._spec, trial.number)
+        config = self._space.suggest(trial)
+        seed = trial_seed(self._spec.seed, trial.number)
+        return OpenTrial(trial, TrialTask(trial.number, config, seed), last_step)
+
+    def _has_waiting(self) -> bool:
+        waiting = (optuna.trial.TrialState.WAITING,)
+        return bool(self._study.get_trials(deepcopy=False, states=waiting))
+
+    def _rest_of_grid(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """The combinations that no trial has taken yet, with their index."""
+        trials = self._study.get_trials(deepcopy=False)
+        taken = [t.user_attrs["grid_index"] for t in trials if "grid_index" in t.user_attrs]
+        first = max(taken, default=-1) + 1
+        return islice(enumerate(self._space.enumerate()), first, None)

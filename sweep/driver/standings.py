@@ -1,0 +1,73 @@
+"""The count of a study's trials and its incumbent."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweep.driver.progress import BestTrial
+from sweep.driver.retry import retried_numbers
+from sweep.space import SearchSpace
+from sweep.trial import StopReason, TrialConfig
+
+STOP_REASON = "stop_reason"
+
+
+@dataclass(slots=True)
+class Standings:
+    """Finished trials by kind, and the best of them by the first objective.
+
+    Attributes:
+        maximize: Whether a larger first objective is better.
+        complete: Trials that ran to their end, diverged ones included.
+        diverged: How many of those diverged.
+        pruned: Trials pruned.
+        failed: Trials failed and not retried.
+        best: The incumbent; a diverged trial never is.
+    """
+
+    maximize: bool
+    complete: int = 0
+    diverged: int = 0
+    pruned: int = 0
+    failed: int = 0
+    best: BestTrial | None = None
+
+    @classmethod
+    def of(cls, trials: Iterable[FrozenTrial], space: SearchSpace, maximize: bool) -> "Standings":
+        """The standings of a study as Optuna knows it."""
+        trials = list(trials)
+        retried = retried_numbers(trials)
+        standings = cls(maximize)
+        for trial in trials:
+            if trial.state == TrialState.COMPLETE:
+                reason = StopReason(trial.user_attrs[STOP_REASON])
+                standings.add(trial.number, trial.values, space.config(trial.params), reason)
+            elif trial.state == TrialState.PRUNED:
+                standings.pruned += 1
+            elif trial.state == TrialState.FAIL and trial.number not in retried:
+                standings.failed += 1
+        return standings
+
+    @property
+    def finished(self) -> int:
+        """Trials that count against the budget."""
+        return self.complete + self.pruned + self.failed
+
+    def add(
+        self, number: int, values: Sequence[float], config: TrialConfig, reason: StopReason
+    ) -> bool:
+        """Count a complete trial.
+
+        Returns:
+            Whether it is the new incumbent.
+        """
+        self.complete += 1
+        if reason is StopReason.DIVERGED:
+            self.diverged += 1
+            return False
+        sign = 1.0 if self.maximize else -1.0
+        if self.best is not None and sign * values[0] <= sign * self.best.values[0]:
+            return False
+        self.best = BestTrial(number, tuple(values), config)
+        return True

@@ -1,0 +1,58 @@
+"""The weights of the best trials, kept as the study goes."""
+
+import logging
+from pathlib import Path
+
+from sweep.spec.model import StudySpec
+from sweep.store import Store
+
+logger = logging.getLogger(__name__)
+
+
+class WeightsKeeper:
+    """Keeps the `.keras` files of the best complete trials by the first objective.
+
+    The database is written before a file is removed, and a file is complete before the database
+    names it: a kill leaves at worst a file that nobody names, which the next run removes.
+    """
+
+    def __init__(self, spec: StudySpec, store: Store, directory: Path) -> None:
+        """Take stock of what earlier runs kept.
+
+        Args:
+            spec: The study.
+            store: Names the files kept.
+            directory: Where they lie; made if missing.
+        """
+        self._study = spec.study
+        self._keep = spec.keep_weights
+        self._sign = 1.0 if spec.objectives[0].direction == "maximize" else -1.0
+        self._store = store
+        self._directory = directory
+        self._values: dict[int, float] = {}
+        directory.mkdir(parents=True, exist_ok=True)
+        for row in store.trial_rows(spec.study):
+            if row["weights"] and row["values"]:
+                self._values[row["number"]] = row["values"][0]
+        named = {self._path(number) for number in self._values}
+        for path in directory.iterdir():
+            if path not in named:
+                logger.info("removing %s, which no trial names", path)
+                path.unlink()
+
+    def place_for(self, number: int, value: float) -> Path | None:
+        """Where to save the weights of a trial of this value, or None if it is not good enough."""
+        better = sum(self._sign * other >= self._sign * value for other in self._values.values())
+        return self._path(number) if better < self._keep else None
+
+    def keep(self, number: int, value: float) -> None:
+        """Note that a trial's weights were saved, and drop those that fell behind."""
+        self._values[number] = value
+        ranked = sorted(self._values, key=lambda n: (-self._sign * self._values[n], n))
+        for surplus in ranked[self._keep :]:
+            self._store.weights_dropped(self._study, surplus)
+            self._path(surplus).unlink(missing_ok=True)
+            del self._values[surplus]
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"trial-{number}.keras"

@@ -151,8 +151,8 @@ class Worker:
             self._channel.send(CohortReported(self._setup.worker, reports))
 
     def _fail(self, numbers: tuple[int, ...] | list[int], error: Exception) -> None:
-        _log.error("trials %s failed", numbers, exc_info=error)
         log = tail(self._setup.log)
+        _log.error("trials %s failed", numbers, exc_info=error)
         message = " ".join(f"{type(error).__name__}: {error}".split())
         for number in numbers:
             self._channel.send(

@@ -5,6 +5,8 @@ import pytest
 
 from sweep.data import DataRef
 
+pytest.register_assert_rewrite("contract")
+
 
 def write_data(directory: Path, images: int, side: int) -> DataRef:
     """Images of three classes that differ in their mean colour, with noise."""

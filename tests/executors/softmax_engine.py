@@ -29,6 +29,7 @@ KILLS_ITSELF = 104
 RAISES_AT_RETIREMENT = 105
 SLOW = 106
 WIDE_LOG = 107
+HOLDS_INTERPRETER = 108
 
 
 @dataclass
@@ -146,6 +147,9 @@ class FaultyEngine(SoftmaxEngine):
             case depth if depth == WIDE_LOG:
                 os.write(1, b"x" * 70_000 + b"\n" + b"line\n" * 200 + b"the end\n")
                 raise RuntimeError("a long log")
+            case depth if depth == HOLDS_INTERPRETER:
+                # One call into C that lets no other Python thread run.
+                max(range(10**12))
             case depth if depth == SLOW:
                 for _ in range(1000):
                     time.sleep(0.01)

@@ -1,0 +1,77 @@
+"""A program that trains on two workers until it is killed or interrupted.
+
+Arguments: the data as JSON, the thread that drives (`main` or `other`), the work of the trials.
+It has no `__main__` guard: a worker that imported it again would start workers of its own.
+"""
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+import softmax_engine as faults
+from contract import task
+
+from sweep.data import DataRef
+from sweep.executors.base import CohortReported, Directive, WorkerReady
+from sweep.executors.process import ProcessExecutor
+
+DEPTHS = {"fast": 20, "slow": faults.SLOW, "holds-interpreter": faults.HOLDS_INTERPRETER}
+
+
+def report(pids: list[int]) -> None:
+    sys.stdout.write(json.dumps(pids) + "\n")
+    sys.stdout.flush()
+
+
+def drive(setup: dict[str, object], depth: int) -> None:
+    data = DataRef(
+        directory=Path(str(setup["directory"])),
+        name="colours",
+        is_fallback=False,
+        fingerprint="",
+        train=tuple(setup["train"]),
+        validation=tuple(setup["validation"]),
+        classes=3,
+    )
+    pids: dict[str, int] = {}
+    with ProcessExecutor(
+        "faulty",
+        data,
+        workers=2,
+        log_dir=Path(str(setup["log_dir"])),
+        factory="softmax_engine:make_engine",
+    ) as executor:
+
+        def obey() -> None:
+            for event in executor.poll(0.2):
+                match event:
+                    case WorkerReady(worker=worker, pid=pid):
+                        pids[worker] = pid
+                        trial = task(len(pids), depth=depth, epochs=100_000)
+                        executor.direct(worker, Directive(admit=(trial,)))
+                        if len(pids) == 2:
+                            report(list(pids.values()))
+                    case CohortReported(worker=worker):
+                        heard.add(worker)
+                        executor.direct(worker, Directive())
+                    case _:
+                        raise RuntimeError(event)
+
+        heard: set[str] = set()
+        try:
+            while True:
+                obey()
+        except KeyboardInterrupt:
+            sys.stdout.write("interrupted\n")
+            heard.clear()
+            while len(heard) < 2:
+                obey()
+            report(list(pids.values()))
+
+
+arguments = (json.loads(sys.argv[1]), DEPTHS[sys.argv[3]])
+if sys.argv[2] == "main":
+    drive(*arguments)
+else:
+    threading.Thread(target=drive, args=arguments).start()

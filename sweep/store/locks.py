@@ -4,9 +4,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
+
+from sweep.errors import StoreError
 
 TRIES: Final = 20
 TRY_EVERY_SECONDS: Final = 0.05
@@ -34,16 +36,23 @@ def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
         LockHeldError: Another process kept the lock.
-        OSError: The file cannot be made.
+        StoreError: The file cannot be made or written.
     """
-    descriptor = _acquire(path, wait)
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    with ExitStack() as stack:
+        try:
+            descriptor = _acquire(path, wait)
+            stack.callback(os.close, descriptor)
+            stack.callback(path.unlink, missing_ok=True)
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        except OSError as error:
+            raise StoreError(
+                "the lock file of the database cannot be written",
+                where=str(path),
+                received=str(error),
+                next_step="check the space on the disk, and your access to the directory",
+            ) from error
         yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
 def holder(path: Path) -> int | None:

@@ -70,13 +70,16 @@ def upgrade(url: str) -> tuple[str, str]:
             raise _no_tables(where)
         if found > REVISION:
             raise _wrong_age(where, "sweep", found, REVISION, older=False)
-        optuna_storage = connect_optuna(parsed)
-        before = _versions(parsed, optuna_storage)
-        if optuna_storage.get_current_version() not in optuna_storage.get_all_versions():
-            raise _wrong_optuna_age(where, optuna_storage)
-        optuna_storage.upgrade()
-        _run_migrations(parsed)
-        return before, _versions(parsed, optuna_storage)
+        storage = _connect_optuna(parsed)
+        try:
+            before = _versions(parsed, storage)
+            if storage.get_current_version() not in storage.get_all_versions():
+                raise _wrong_optuna_age(where, storage)
+            storage.upgrade()
+            _run_migrations(parsed)
+            return before, _versions(parsed, storage)
+        finally:
+            close_optuna(storage)
 
 
 def revision(url: URL) -> str | None:
@@ -92,24 +95,36 @@ def revision(url: URL) -> str | None:
         engine.dispose()
 
 
-def connect_optuna(url: URL, *, create: bool = False) -> RDBStorage:
-    """Optuna's storage of this database, whatever the age of its tables."""
+def open_optuna(url: URL) -> RDBStorage:
+    """Optuna's storage of a database that has its tables.
+
+    Raises:
+        StoreError: The tables are older or newer than the installed Optuna.
+    """
+    where = safe_url(str(url))
+    with translated(where):
+        storage = _connect_optuna(url)
+        if storage.get_current_version() == storage.get_head_version():
+            return storage
+        error = _wrong_optuna_age(where, storage)
+        close_optuna(storage)
+        raise error
+
+
+def close_optuna(storage: RDBStorage) -> None:
+    """Close the connections of Optuna's storage."""
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+def _connect_optuna(url: URL, *, create: bool = False) -> RDBStorage:
+    """Optuna's storage, whatever the age of its tables."""
     return RDBStorage(
         url.render_as_string(hide_password=False),
         engine_kwargs=optuna_engine_arguments(),
         skip_compatibility_check=True,
         skip_table_creation=not create,
     )
-
-
-def check_optuna_age(url: URL, storage: RDBStorage) -> None:
-    """Refuse Optuna's tables if another version of Optuna made them otherwise.
-
-    Raises:
-        StoreError: They are older or newer than the installed Optuna.
-    """
-    if storage.get_current_version() != storage.get_head_version():
-        raise _wrong_optuna_age(safe_url(str(url)), storage)
 
 
 def _create(url: URL) -> None:
@@ -120,7 +135,7 @@ def _create(url: URL) -> None:
         finally:
             engine.dispose()
         if revision(url) is None:
-            connect_optuna(url, create=True)
+            close_optuna(_connect_optuna(url, create=True))
             _run_migrations(url)
 
 
@@ -145,8 +160,8 @@ def _creation_lock(url: URL) -> AbstractContextManager[None]:
     return file_lock(path.with_name(path.name + ".lock"), wait=True)
 
 
-def _versions(url: URL, optuna_storage: RDBStorage) -> str:
-    return f"sweep {revision(url)}, optuna {optuna_storage.get_current_version()}"
+def _versions(url: URL, storage: RDBStorage) -> str:
+    return f"sweep {revision(url)}, optuna {storage.get_current_version()}"
 
 
 def _no_tables(where: str) -> StoreError:

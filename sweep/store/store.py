@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.storages import BaseStorage, get_storage
+from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
@@ -31,15 +30,22 @@ class Store:
     durable against the death of the process when it returns; `sweep.store.sqlite` says what a
     power loss may cost. An object may be used from several threads, and is a context manager.
 
+    Attributes:
+        safe_url: The URL without its password, for messages.
+        optuna_storage: Optuna's storage of this database, which keeps finished trials in memory;
+            for studies and for the dashboard.
+
     Every method raises `StoreError` if the database cannot be read or written, and, where it
     takes the name of a study, if there is no such study.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, rdb_storage: RDBStorage) -> None:
         """Use `Store.open` instead, which checks the database first."""
         self._url = url
-        self.safe_url = safe_url(url.render_as_string(hide_password=False))
+        self._rdb_storage = rdb_storage
         self._engine = make_engine(url)
+        self.safe_url = safe_url(self.url)
+        self.optuna_storage: BaseStorage = get_storage(rdb_storage)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -55,16 +61,12 @@ class Store:
         """
         parsed = parse_url(url)
         migrate.prepare(parsed, create=create)
-        store = cls(parsed)
-        with store.translated():
-            store.optuna_storage  # noqa: B018  # opening it checks the age of its tables
-        return store
+        return cls(parsed, migrate.open_optuna(parsed))
 
     def close(self) -> None:
         """Close every connection. Calling it again is harmless."""
         self._engine.dispose()
-        self.optuna_storage.remove_session()
-        self._rdb.engine.dispose()
+        migrate.close_optuna(self._rdb_storage)
 
     def __enter__(self) -> "Store":
         """The store itself."""
@@ -82,17 +84,6 @@ class Store:
     def url(self) -> str:
         """The URL with its password: for other processes, never for messages."""
         return self._url.render_as_string(hide_password=False)
-
-    @cached_property
-    def _rdb(self) -> optuna.storages.RDBStorage:
-        storage = migrate.connect_optuna(self._url)
-        migrate.check_optuna_age(self._url, storage)
-        return storage
-
-    @cached_property
-    def optuna_storage(self) -> BaseStorage:
-        """Optuna's storage, which keeps finished trials in memory. One for all uses."""
-        return get_storage(self._rdb)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -162,19 +153,11 @@ class Store:
         Raises:
             StoreError: Another process drives the study.
         """
-        path = self._lock_path(study)
         with ExitStack() as stack:
             try:
-                stack.enter_context(file_lock(path, wait=False))
+                stack.enter_context(file_lock(self._lock_path(study), wait=False))
             except LockHeldError as error:
                 raise self._driven(study, error.pid) from error
-            except OSError as error:
-                raise StoreError(
-                    "the lock file of the study cannot be made",
-                    where=str(path),
-                    received=str(error),
-                    next_step="give yourself write access to the directory of the database",
-                ) from error
             self._release_workers(study)
             try:
                 yield
@@ -190,9 +173,7 @@ class Store:
     def trial_started(self, study: str, task: TrialTask, worker: str) -> None:
         """A trial begins at its first epoch; whatever an earlier attempt left is removed."""
         with self._writing(study) as (connection, study_id):
-            trial_id = self.optuna_storage.get_trial_id_from_study_id_trial_number(
-                study_id, task.number
-            )
+            trial_id = self._trial_id(study_id, task.number)
             writers.trial_started(connection, study_id, trial_id, task, worker)
 
     def epochs_finished(self, study: str, reports: Sequence[EpochReport]) -> None:
@@ -272,15 +253,16 @@ class Store:
             StoreError: There is no such trial.
         """
         with self._reading(study) as (connection, study_id):
-            frozen = self._frozen(study_id)
-            if not 0 <= number < len(frozen):
+            try:
+                trial_id = self._trial_id(study_id, number)
+            except KeyError:
                 raise StoreError(
                     f"there is no trial {number}",
                     where=f"study {study} in {self.safe_url}",
-                    expected=f"0 to {len(frozen) - 1}" if frozen else "a trial; there is none yet",
                     next_step=f"`sweep trials {study}` lists them",
-                )
-            (row,) = queries.trial_rows(connection, study_id, [frozen[number]])
+                ) from None
+            frozen = self.optuna_storage.get_trial(trial_id)
+            (row,) = queries.trial_rows(connection, study_id, [frozen])
             return row | queries.trial_texts(connection, study_id, number)
 
     def unfinished(self, study: str) -> Rows:
@@ -292,9 +274,8 @@ class Store:
         """
         with self._reading(study) as (connection, study_id):
             frozen = self._frozen(study_id, (TrialState.RUNNING,))
-            id_of = self.optuna_storage.get_trial_id_from_study_id_trial_number
             return [
-                row | {"trial_id": id_of(study_id, row["number"])}
+                row | {"trial_id": self._trial_id(study_id, row["number"])}
                 for row in queries.trial_rows(connection, study_id, frozen)
             ]
 
@@ -338,6 +319,9 @@ class Store:
         if study_id is None:
             raise studies.unknown_study(name, studies.names(connection), self.safe_url)
         return study_id
+
+    def _trial_id(self, study_id: int, number: int) -> int:
+        return self.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
     def _frozen(
         self, study_id: int, states: tuple[TrialState, ...] | None = None

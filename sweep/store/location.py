@@ -18,7 +18,7 @@ def safe_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return re.sub(r"://.*@", "://***@", url)
+        return re.sub(r"^(.*?://)?.*@", r"\1***@", url)
     secrets = {key: "***" for key in parsed.query if _SECRET_KEYS.search(key)}
     return parsed.update_query_dict(secrets).render_as_string(hide_password=True)
 

@@ -86,7 +86,12 @@ def check_file(url: URL, *, create: bool) -> None:
             next_step="make the directory, or name another file with --storage",
         )
     if path.exists() and not path.is_file():
-        raise StoreError("the path of the database is not a file", where=where, received=str(path))
+        raise StoreError(
+            "the path of the database is not a file",
+            where=where,
+            received=str(path),
+            next_step=f"name a file in it: sqlite:///{path}/sweep.db" if path.is_dir() else None,
+        )
     if not path.exists() and not create:
         raise StoreError(
             "there is no database yet",

@@ -1,0 +1,473 @@
+"""What every database must do for the store: inherit `StoreContract` and give it a `url`."""
+
+import math
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from store_samples import SPEC, complete, create, fail, record, report, result, start, task
+
+from sweep.errors import StoreError, StudyMismatchError
+from sweep.store import Store
+from sweep.trial import StopReason, TrialConfig
+
+METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
+
+
+class StoreContract:
+    @pytest.fixture
+    def url(self) -> str:
+        """A database of its own for each test, without studies."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def store(self, url: str) -> Iterator[Store]:
+        with Store.open(url) as store:
+            yield store
+
+    @pytest.fixture
+    def study(self, store: Store) -> optuna.Study:
+        return create(store)
+
+    # Studies
+
+    def test_a_record_comes_back_as_it_was_written(self, store: Store) -> None:
+        created_at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        written = record(created_at=created_at, data_is_fallback=True)
+        store.create_study(written, ["maximize"], ["val_accuracy"])
+        assert store.record("quickstart") == written
+        assert store.record("another") is None
+
+    def test_a_new_study_has_directions_and_metric_names(self, store: Store) -> None:
+        study = store.create_study(
+            record(), ["maximize", "minimize"], ["val_accuracy", "seconds_per_epoch"]
+        )
+        assert [d.name for d in study.directions] == ["MAXIMIZE", "MINIMIZE"]
+        assert store.load_study("quickstart").metric_names == ["val_accuracy", "seconds_per_epoch"]
+
+    def test_a_reopened_database_goes_on(self, url: str) -> None:
+        with Store.open(url) as store:
+            complete(store, create(store), 0.5)
+        with Store.open(url, create=False) as store:
+            study = create(store)
+            assert study.best_value == 0.5
+            assert complete(store, study, 0.6).number == 1
+            assert [row["number"] for row in store.trial_rows("quickstart")] == [0, 1]
+
+    def test_resuming_takes_over_budget_and_versions(self, store: Store) -> None:
+        create(store)
+        longer = SPEC.replace("trials: 20", "trials: 40")
+        newer = {"sweep": "0.2.0", "keras": "3.15.1"}
+        store.create_study(record(spec=longer, versions=newer), ["maximize"], ["val_accuracy"])
+        resumed = store.record("quickstart")
+        assert resumed is not None
+        assert (resumed.spec, resumed.versions) == (longer, newer)
+        (message,) = store.log_rows("quickstart")
+        assert message["level"] == "warning"
+        assert message["message"] == "resumed with other versions: sweep 0.1.0 -> 0.2.0"
+
+    def test_resuming_unchanged_leaves_no_message(self, store: Store) -> None:
+        create(store)
+        create(store)
+        assert store.log_rows("quickstart") == []
+
+    @pytest.mark.parametrize(
+        ("changes", "direction", "expected", "received"),
+        [
+            pytest.param(
+                {"space_hash": "0", "spec": SPEC.replace("high: 0.1", "high: 0.5")},
+                "maximize",
+                "search.learning_rate: {'low': 0.0001, 'high': 0.1, 'log': True}",
+                "search.learning_rate: {'low': 0.0001, 'high': 0.5, 'log': True}",
+                id="space",
+            ),
+            pytest.param(
+                {"space_hash": "0", "spec": SPEC + "fixed: {depth: 5}\n"},
+                "maximize",
+                "fixed.depth: not set",
+                "fixed.depth: 5",
+                id="new setting",
+            ),
+            pytest.param(
+                {"space_hash": "0"},
+                "maximize",
+                "the search space of the first run",
+                "another search space",
+                id="space, same file",
+            ),
+            pytest.param(
+                {}, "minimize", "directions maximize", "directions minimize", id="direction"
+            ),
+            pytest.param(
+                {"data_fingerprint": "f00d", "data_name": "synthetic", "data_is_fallback": True},
+                "maximize",
+                "data cifar10 (fingerprint da7a)",
+                "data synthetic, a fallback (fingerprint f00d)",
+                id="data",
+            ),
+        ],
+    )
+    def test_a_changed_study_is_refused(
+        self,
+        store: Store,
+        changes: dict[str, object],
+        direction: str,
+        expected: str,
+        received: str,
+    ) -> None:
+        create(store)
+        with pytest.raises(StudyMismatchError) as caught:
+            store.create_study(record(**changes), [direction], ["val_accuracy"])
+        assert (caught.value.expected, caught.value.received) == (expected, received)
+        assert "sweep delete quickstart" in str(caught.value)
+        assert "--set study=NAME" in str(caught.value)
+        assert store.record("quickstart") == record(created_at=store.study_rows()[0]["created"])
+
+    def test_a_study_that_lost_its_record_at_birth_is_taken_over(self, store: Store) -> None:
+        optuna.create_study(study_name="quickstart", storage=store.optuna_storage)
+        with pytest.raises(StudyMismatchError):
+            create(store)  # Optuna's default direction is another
+        store.create_study(record(), ["minimize"], ["val_loss"])
+        assert store.record("quickstart") is not None
+
+    def test_a_study_made_by_another_program_is_refused(self, store: Store) -> None:
+        foreign = optuna.create_study(
+            study_name="quickstart", storage=store.optuna_storage, direction="maximize"
+        )
+        foreign.ask()
+        with pytest.raises(StudyMismatchError, match="sweep did not make"):
+            create(store)
+
+    def test_an_unknown_study_is_named_with_those_that_exist(self, store: Store) -> None:
+        create(store)
+        for call in (
+            lambda: store.load_study("quick"),
+            lambda: store.trial_rows("quick"),
+            lambda: store.log("quick", "info", "hello"),
+            lambda: store.delete_study("quick"),
+        ):
+            with pytest.raises(StoreError) as caught:
+                call()
+            assert caught.value.what == "there is no study 'quick'"
+            assert caught.value.expected == "one of quickstart"
+
+    def test_deleting_a_study_leaves_nothing_of_it(self, store: Store) -> None:
+        for name in ("quickstart", "other"):
+            study = create(store, name)
+            start(store, study).set_user_attr("key", "value")
+            fail(store, study)
+            store.worker_ready(name, "cpu0", 1, "host", "cpu:0", "reference")
+            store.log(name, "info", "hello")
+        store.delete_study("quickstart")
+        assert [row["name"] for row in store.study_rows()] == ["other"]
+        assert store.record("quickstart") is None
+        left = {name: count for name, count in self.count_rows(store).items() if count}
+        store.delete_study("other")
+        empty = {name for name, count in self.count_rows(store).items() if not count}
+        assert set(left) & empty >= {
+            "studies",
+            "trials",
+            "trial_params",
+            "trial_user_attributes",
+            "sweep_studies",
+            "sweep_trials",
+            "sweep_epochs",
+            "sweep_workers",
+            "sweep_logs",
+        }
+        assert left["trials"] == left["sweep_trials"] == 2
+        create(store)
+        assert store.trial_rows("quickstart") == []
+
+    def count_rows(self, store: Store) -> dict[str, int]:
+        """Rows of every table, Optuna's and ours."""
+        raise NotImplementedError
+
+    # Trials and epochs
+
+    def test_a_complete_trial_comes_back(self, store: Store, study: optuna.Study) -> None:
+        before = datetime.now(UTC)
+        trial = start(store, study, activation="relu", learning_rate=0.01)
+        ended = result(trial.number, weights="artifacts/trial-0.keras")
+        store.trial_ended("quickstart", ended, "cpu1")
+        trial.set_user_attr("stop_reason", "completed")
+        study.tell(trial, 0.18)
+        (row,) = store.trial_rows("quickstart")
+        assert before <= row.pop("started") <= row.pop("ended") <= datetime.now(UTC)
+        assert row == {
+            "number": 0,
+            "state": "COMPLETE",
+            "values": [0.18],
+            "params": trial.params,
+            "user_attrs": {"stop_reason": "completed"},
+            "config": TrialConfig(activation="relu", learning_rate=0.01).to_dict(),
+            "seed": 1000,
+            "attempt": 1,
+            "worker": "cpu1",
+            "engine": "reference",
+            "device": "cpu:0",
+            "seconds": 3.25,
+            "epochs": 2,
+            "kept_epoch": 2,
+            "parameters": 500_210,
+            "stop_reason": "completed",
+            "weights": "artifacts/trial-0.keras",
+            "error": None,
+        }
+
+    def test_settings_come_back_as_the_same_config(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        settings = {"momentum": 0.99999, "optimizer": "sgd", "nesterov": True, "l2": 1e-7}
+        start(store, study, **settings)
+        (row,) = store.trial_rows("quickstart")
+        assert TrialConfig(**row["config"]) == TrialConfig(**settings)  # type: ignore[arg-type]
+
+    def test_a_running_trial_shows_its_epochs(self, store: Store, study: optuna.Study) -> None:
+        start(store, study, epochs=3)
+        (row,) = store.trial_rows("quickstart")
+        assert (row["state"], row["epochs"], row["ended"]) == ("RUNNING", 3, None)
+
+    def test_a_trial_that_waits_has_no_config(self, store: Store, study: optuna.Study) -> None:
+        study.enqueue_trial({"learning_rate": 0.01}, user_attrs={"retry_of": 0})
+        (row,) = store.trial_rows("quickstart")
+        assert (row["state"], row["config"], row["epochs"]) == ("WAITING", {}, 0)
+        assert row["user_attrs"]["retry_of"] == 0
+
+    def test_a_failed_trial_keeps_traceback_and_log(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        complete(store, study, 0.5)
+        fail(store, study)
+        (row,) = store.trial_rows("quickstart", failed_only=True)
+        assert (row["number"], row["error"]) == (1, "ValueError: no")
+        assert "traceback" not in row
+        row = store.trial_row("quickstart", 1)
+        assert (row["traceback"], row["log"]) == ("Traceback ...", "line")
+        assert row["ended"] - row["started"] < timedelta(minutes=1)
+
+    def test_one_row_equals_that_of_all(self, store: Store, study: optuna.Study) -> None:
+        complete(store, study, 0.5)
+        fail(store, study)
+        study.enqueue_trial({})
+        for row in store.trial_rows("quickstart"):
+            alone = store.trial_row("quickstart", row["number"])
+            assert {key: alone[key] for key in row} == row
+
+    @pytest.mark.parametrize("number", [-1, 1, 10**6])
+    def test_a_trial_that_does_not_exist(
+        self, store: Store, study: optuna.Study, number: int
+    ) -> None:
+        complete(store, study, 0.5)
+        with pytest.raises(StoreError, match=f"there is no trial {number}"):
+            store.trial_row("quickstart", number)
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_what_is_not_finite_becomes_null(
+        self, store: Store, study: optuna.Study, value: float
+    ) -> None:
+        trial = start(store, study, epochs=0)
+        changes = dict.fromkeys(METRICS, value)
+        store.epochs_finished("quickstart", [report(trial.number, 1, **changes)])
+        (row,) = store.epoch_rows("quickstart")
+        assert [row[name] for name in METRICS] == [None] * 5
+        assert row["seconds"] == 1.5
+
+    def test_epochs_come_back_exactly(self, store: Store, study: optuna.Study) -> None:
+        trial = start(store, study, epochs=0)
+        written = report(trial.number, 1, loss=1 / 3, val_accuracy=0.1 + 0.2)
+        store.epochs_finished("quickstart", [written])
+        (row,) = store.epoch_rows("quickstart")
+        assert [row[name] for name in METRICS] == [getattr(written, name) for name in METRICS]
+
+    def test_an_epoch_reported_twice_is_kept_once(self, store: Store, study: optuna.Study) -> None:
+        trial = start(store, study, epochs=2)
+        store.epochs_finished("quickstart", [report(trial.number, 2, loss=0.25)])
+        rows = store.epoch_rows("quickstart")
+        assert [(row["epoch"], row["loss"]) for row in rows] == [(1, 2.0), (2, 0.25)]
+
+    def test_a_cohort_is_written_at_once_or_not_at_all(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        numbers = [start(store, study, epochs=0).number for _ in range(3)]
+        store.epochs_finished("quickstart", [report(number, 1) for number in numbers])
+        assert [row["number"] for row in store.epoch_rows("quickstart")] == [0, 1, 2]
+        with pytest.raises(StoreError, match="never started"):
+            store.epochs_finished("quickstart", [report(number, 2) for number in (*numbers, 99)])
+        assert {row["epoch"] for row in store.epoch_rows("quickstart")} == {1}
+        store.epochs_finished("quickstart", [])
+
+    def test_curves_of_one_trial(self, store: Store, study: optuna.Study) -> None:
+        start(store, study, epochs=2)
+        start(store, study, epochs=3)
+        rows = store.epoch_rows("quickstart", 1)
+        assert [(row["number"], row["epoch"]) for row in rows] == [(1, 1), (1, 2), (1, 3)]
+
+    def test_a_restart_begins_from_nothing(self, store: Store, study: optuna.Study) -> None:
+        trial = start(store, study, epochs=3)
+        start(store, study, epochs=1)
+        store.trial_failed("quickstart", trial.number, "worker lost", "", "log")
+        store.trial_started("quickstart", task(trial.number, attempt=2), "cpu1")
+        row = store.trial_row("quickstart", trial.number)
+        assert (row["attempt"], row["worker"], row["epochs"]) == (2, "cpu1", 0)
+        assert (row["error"], row["log"], row["ended"]) == (None, None, None)
+        assert [r["number"] for r in store.epoch_rows("quickstart")] == [1]
+
+    def test_writing_about_a_trial_that_never_started(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        for call in (
+            lambda: store.trial_ended("quickstart", result(5), "cpu0"),
+            lambda: store.trial_failed("quickstart", 5, "", "", ""),
+            lambda: store.weights_dropped("quickstart", 5),
+        ):
+            with pytest.raises(StoreError, match="never started"):
+                call()
+
+    def test_dropped_weights(self, store: Store, study: optuna.Study) -> None:
+        for _ in range(2):
+            trial = start(store, study)
+            store.trial_ended("quickstart", result(trial.number, weights="w"), "cpu0")
+        store.weights_dropped("quickstart", 0)
+        assert [row["weights"] for row in store.trial_rows("quickstart")] == [None, "w"]
+
+    def test_unfinished_trials_are_those_running(self, store: Store, study: optuna.Study) -> None:
+        complete(store, study, 0.5)
+        fail(store, study)
+        running = start(store, study, activation="relu")
+        interrupted = start(store, study)
+        store.trial_ended("quickstart", result(interrupted.number, StopReason.INTERRUPTED), "cpu0")
+        never_started = study.ask()
+        study.enqueue_trial({})
+        rows = store.unfinished("quickstart")
+        assert [row["number"] for row in rows] == [2, 3, 4]
+        assert rows[0]["config"]["activation"] == "relu"
+        assert rows[0]["params"] == running.params
+        assert rows[2]["config"] == {}
+        resumed = optuna.trial.Trial(study, rows[2]["trial_id"])
+        assert resumed.number == never_started.number
+
+    # Listings
+
+    def test_studies_are_counted_as_optuna_counts(self, store: Store) -> None:
+        names = ("one", "two")
+        for name in names:
+            study = create(store, name)
+            complete(store, study, 0.25)
+            complete(store, study, 0.5)
+            fail(store, study)
+            start(store, study)
+            pruned = start(store, study)
+            study.tell(pruned, state=TrialState.PRUNED)
+        study.enqueue_trial({})
+        for row in store.study_rows():
+            trials = store.load_study(row["name"]).get_trials()
+            states = [trial.state.name for trial in trials]
+            assert row["counts"] == {state: states.count(state) for state in set(states)}
+        assert [row["name"] for row in store.study_rows()] == ["one", "two"]
+        assert row["counts"]["WAITING"] == 1
+
+    @pytest.mark.parametrize(("direction", "best"), [("maximize", 1), ("minimize", 0)])
+    def test_the_best_trial_follows_the_direction(
+        self, store: Store, direction: str, best: int
+    ) -> None:
+        study = create(store, direction=direction)
+        for value in (0.2, 0.7, 0.7, 0.2):
+            complete(store, study, value)
+        (row,) = store.study_rows()
+        assert row["best_number"] == study.best_trial.number == best
+        assert row["best_value"] == study.best_value
+        assert row["objectives"] == [{"metric": "val_accuracy", "direction": direction}]
+
+    def test_a_diverged_trial_is_never_the_best(self, store: Store, study: optuna.Study) -> None:
+        complete(store, study, 0.9, StopReason.DIVERGED)
+        assert store.study_rows()[0]["best_number"] is None
+        complete(store, study, 0.1)
+        assert store.study_rows()[0]["best_number"] == 1
+
+    def test_several_objectives_rank_by_the_first(self, store: Store) -> None:
+        study = store.create_study(
+            record(), ["maximize", "minimize"], ["val_accuracy", "parameters"]
+        )
+        complete(store, study, [0.5, 10.0])
+        complete(store, study, [0.6, 99.0])
+        (row,) = store.study_rows()
+        assert (row["best_number"], row["best_value"]) == (1, 0.6)
+
+    def test_times_are_aware_and_in_order(self, store: Store, study: optuna.Study) -> None:
+        before = store.study_rows()[0]["updated"]
+        complete(store, study, 0.5)
+        (row,) = store.study_rows()
+        (trial,) = store.trial_rows("quickstart")
+        assert row["created"] <= before < trial["started"] < trial["ended"] == row["updated"]
+        assert trial["ended"] <= datetime.now(UTC)
+
+    def test_a_trial_told_by_others_has_optunas_times(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        study.tell(study.ask(), 0.5)
+        (row,) = store.trial_rows("quickstart")
+        now = datetime.now(UTC)
+        assert now - timedelta(minutes=1) < row["started"] <= row["ended"] <= now
+
+    # Workers and messages
+
+    def test_a_replaced_worker_has_two_rows(self, store: Store, study: optuna.Study) -> None:
+        store.worker_ready("quickstart", "cpu0", 11, "host", "cpu:0", "reference")
+        store.worker_ready("quickstart", "cpu1", 12, "host", "cpu:1", "reference")
+        store.worker_lost("quickstart", "cpu0", "killed by SIGKILL")
+        store.worker_ready("quickstart", "cpu0", 13, "host", "cpu:0", "reference")
+        rows = store.worker_rows("quickstart")
+        assert [(row["worker"], row["pid"], row["end_reason"]) for row in rows] == [
+            ("cpu0", 11, "killed by SIGKILL"),
+            ("cpu1", 12, None),
+            ("cpu0", 13, None),
+        ]
+        assert rows[0]["ready_at"] <= rows[0]["ended_at"]
+
+    def test_losing_a_worker_that_was_never_ready(self, store: Store, study: optuna.Study) -> None:
+        store.worker_lost("quickstart", "cpu0", "killed by SIGKILL")
+        assert store.worker_rows("quickstart") == []
+
+    def test_messages_come_oldest_first_and_limited(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        for number in range(5):
+            store.log("quickstart", "info", f"message {number}", number=number % 2, worker="cpu0")
+        store.log("quickstart", "warning", "über\nzwei Zeilen")
+        rows = store.log_rows("quickstart", limit=2)
+        assert [row["message"] for row in rows] == ["message 4", "über\nzwei Zeilen"]
+        assert [row["message"] for row in store.log_rows("quickstart", number=1)] == [
+            "message 1",
+            "message 3",
+        ]
+
+    # Use
+
+    def test_threads_may_share_a_store(self, store: Store, study: optuna.Study) -> None:
+        numbers = [start(store, study, epochs=0).number for _ in range(4)]
+        failures: list[BaseException] = []
+
+        def write(number: int) -> None:
+            try:
+                for epoch in range(1, 21):
+                    store.epochs_finished("quickstart", [report(number, epoch)])
+                    store.epoch_rows("quickstart", number)
+            except StoreError as error:
+                failures.append(error)
+
+        threads = [threading.Thread(target=write, args=(number,)) for number in numbers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failures == []
+        assert len(store.epoch_rows("quickstart")) == 80
+
+    def test_closing_twice_is_harmless(self, url: str) -> None:
+        store = Store.open(url)
+        store.close()
+        store.close()

@@ -1,31 +1,11 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
+from colour_data import write_data
 
 from sweep.data import DataRef
 
-pytest.register_assert_rewrite("contract")
-
-
-def write_data(directory: Path, images: int, side: int) -> DataRef:
-    """Images of three classes that differ in their mean colour, with noise."""
-    random = np.random.default_rng(20)
-    labels = random.integers(0, 3, images).astype(np.uint8)
-    noise = random.integers(0, 200, (images, side, side, 3))
-    noise[np.arange(images), :, :, labels] += 40
-    np.save(directory / "train_images.npy", noise.astype(np.uint8))
-    np.save(directory / "train_labels.npy", labels)
-    last = images // 5 * 4
-    return DataRef(
-        directory=directory,
-        name="colours",
-        is_fallback=False,
-        fingerprint=f"{images}-{side}",
-        train=(0, last),
-        validation=(last, images),
-        classes=3,
-    )
+pytest.register_assert_rewrite("executor_contract")
 
 
 @pytest.fixture

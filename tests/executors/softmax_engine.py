@@ -8,6 +8,7 @@ plays no part in softmax regression, so the tests use the depth of a trial to na
 import contextlib
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ RAISES_AT_RETIREMENT = 105
 SLOW = 106
 WIDE_LOG = 107
 HOLDS_INTERPRETER = 108
+SPEAKS_NONSENSE = 109
+STOPS_IN_A_MESSAGE = 110
+DIES_IN_A_MESSAGE = 111
+FLOODS_LOG = 112
 
 
 @dataclass
@@ -150,16 +155,38 @@ class FaultyEngine(SoftmaxEngine):
             case depth if depth == HOLDS_INTERPRETER:
                 # One call into C that lets no other Python thread run.
                 max(range(10**12))
+            case depth if depth == FLOODS_LOG:
+                for _ in range(20):
+                    os.write(1, b"x" * (1 << 20))
+                slow_work(self)
+            case depth if depth == SPEAKS_NONSENSE:
+                os.write(_socket(), b"a library prints here by mistake")
+                slow_work(self)
+            case depth if depth == STOPS_IN_A_MESSAGE:
+                os.write(_socket(), b"\0\0\1\0half")
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case depth if depth == DIES_IN_A_MESSAGE:
+                os.write(_socket(), b"\0\0\1\0half")
+                os.kill(os.getpid(), signal.SIGKILL)
             case depth if depth == SLOW:
-                for _ in range(1000):
-                    time.sleep(0.01)
-                    self.progress += 1
+                slow_work(self)
         return super()._epoch(slot)
 
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
         if self._slots[number].task.config.depth == RAISES_AT_RETIREMENT:
             raise OSError(28, "No space left on device")
         return super().retire(number, reason, save_to)
+
+
+def slow_work(engine: Engine) -> None:
+    for _ in range(1000):
+        time.sleep(0.01)
+        engine.progress += 1
+
+
+def _socket() -> int:
+    """The worker's connection, which no engine should know of."""
+    return int(sys.argv[1])
 
 
 def hang_in_here() -> None:

@@ -13,19 +13,22 @@ from pathlib import Path
 import psutil
 import pytest
 import softmax_engine as faults
-from contract import (
+from colour_data import write_data
+from executor_contract import (
     Conversation,
     ExecutorContract,
     Launch,
     is_gone,
+    metrics,
     task,
     wait_until,
 )
 
 from sweep.data import DataRef
 from sweep.errors import ExecutorError
-from sweep.executors.base import WorkerLost, WorkerReady
+from sweep.executors.base import CohortReported, TrialFailed, WorkerLost, WorkerReady
 from sweep.executors.process import ProcessExecutor
+from sweep.trial import TrialConfig, TrialTask
 
 HERE = Path(__file__).parent
 
@@ -90,6 +93,73 @@ def test_the_log_of_the_process_before_is_kept(launch: Launch, tmp_path: Path) -
     assert "Segmentation fault" not in (logs / "cpu0.log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("depth", "reason"),
+    [
+        (faults.SPEAKS_NONSENSE, "sent a damaged message"),
+        (faults.STOPS_IN_A_MESSAGE, "no heartbeat for 2 seconds"),
+        (faults.DIES_IN_A_MESSAGE, "killed by SIGKILL"),
+    ],
+)
+def test_half_a_message_costs_one_worker(launch: Launch, depth: int, reason: str) -> None:
+    talk = launch("faulty", heartbeat_seconds=2.0)
+    talk.direct(talk.expect(WorkerReady).worker, task(1, depth=depth))
+    lost = talk.expect(WorkerLost)
+    assert lost.numbers == (1,)
+    assert lost.reason.startswith(reason)
+    talk.train(talk.expect(WorkerReady).worker, task(2, epochs=1))
+
+
+def test_a_worker_that_does_not_read_holds_nobody_up(launch: Launch) -> None:
+    talk = launch()
+    ready = talk.expect(WorkerReady)
+    os.kill(ready.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    tasks = [task(number) for number in range(1500)]
+    talk.direct(ready.worker, *tasks)
+    assert talk.executor.poll(0.1) == []
+    assert time.monotonic() - started < 5.0
+    os.kill(ready.pid, signal.SIGCONT)
+    failed = [talk.expect(TrialFailed).number for _ in tasks[1:]]
+    assert failed == list(range(1, 1500)), "there is one slot; every task arrived"
+    assert talk.expect(CohortReported).reports[0].number == 0
+
+
+def test_a_flooded_log_starts_over(launch: Launch, tmp_path: Path) -> None:
+    talk = launch("faulty", heartbeat_seconds=2.0)
+    talk.direct(talk.expect(WorkerReady).worker, task(1, depth=faults.FLOODS_LOG))
+    log = tmp_path / "logs" / "cpu0.log"
+    assert wait_until(lambda: log.stat().st_size > 1 << 23, 10.0)
+    assert wait_until(lambda: log.stat().st_size < 1 << 23, 10.0)
+
+
+@pytest.mark.slow
+def test_the_reference_engine_trains_in_two_workers(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    directory.mkdir()
+    colours = write_data(directory, images=500, side=32)
+    trial = TrialConfig(depth=2, width=16, activation="relu", epochs=2)
+    with ProcessExecutor("reference", colours, workers=2, log_dir=tmp_path / "logs") as executor:
+        talk = Conversation(executor)
+        ready = [talk.expect(WorkerReady), talk.expect(WorkerReady)]
+        assert {event.engine for event in ready} == {"reference"}
+        # The same trial, one worker after the other: the figures must not depend on the worker.
+        reports = [
+            metrics(talk.train(event.worker, TrialTask(number, trial, seed=5)))
+            for number, event in enumerate(ready)
+        ]
+        assert reports[0] == reports[1]
+        assert [epoch for epoch, *_ in reports[0]] == [1, 2]
+        for event in ready:
+            core = int(event.device.removeprefix("cpu:"))
+            threads = psutil.Process(event.pid).threads()
+            assert all(os.sched_getaffinity(thread.id) == {core} for thread in threads)
+        number = 2
+        talk.direct(ready[0].worker, TrialTask(number, trial, seed=6))
+        os.kill(ready[0].pid, signal.SIGKILL)
+        assert talk.expect(WorkerLost).numbers == (number,)
+
+
 def test_nothing_is_left_after_several_runs(data: DataRef, tmp_path: Path) -> None:
     executor = ProcessExecutor(
         "softmax", data, workers=2, log_dir=tmp_path, factory="softmax_engine:make_engine"
@@ -128,16 +198,14 @@ def _run_host(data: DataRef, tmp_path: Path, *arguments: str) -> subprocess.Pope
         "log_dir": str(tmp_path / "logs"),
     }
     return subprocess.Popen(
-        [sys.executable, str(HERE / "host_program.py"), json.dumps(setup), *arguments],
+        [sys.executable, str(HERE / "executor_host.py"), json.dumps(setup), *arguments],
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
 
 
-@pytest.mark.parametrize(
-    ("thread", "work"), [("main", "slow"), ("main", "holds-interpreter"), ("other", "slow")]
-)
+@pytest.mark.parametrize(("thread", "work"), [("main", "holds-interpreter"), ("other", "slow")])
 def test_workers_die_with_their_parent(
     data: DataRef, tmp_path: Path, thread: str, work: str
 ) -> None:

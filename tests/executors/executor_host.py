@@ -5,12 +5,13 @@ It has no `__main__` guard: a worker that imported it again would start workers 
 """
 
 import json
+import signal
 import sys
 import threading
 from pathlib import Path
 
 import softmax_engine as faults
-from contract import task
+from executor_contract import task
 
 from sweep.data import DataRef
 from sweep.executors.base import CohortReported, Directive, WorkerReady
@@ -22,6 +23,9 @@ DEPTHS = {"fast": 20, "slow": faults.SLOW, "holds-interpreter": faults.HOLDS_INT
 def report(pids: list[int]) -> None:
     sys.stdout.write(json.dumps(pids) + "\n")
     sys.stdout.flush()
+
+
+interrupted = threading.Event()
 
 
 def drive(setup: dict[str, object], depth: int) -> None:
@@ -59,17 +63,16 @@ def drive(setup: dict[str, object], depth: int) -> None:
                         raise RuntimeError(event)
 
         heard: set[str] = set()
-        try:
-            while True:
-                obey()
-        except KeyboardInterrupt:
-            sys.stdout.write("interrupted\n")
-            heard.clear()
-            while len(heard) < 2:
-                obey()
-            report(list(pids.values()))
+        while not interrupted.is_set():
+            obey()
+        sys.stdout.write("interrupted\n")
+        heard.clear()
+        while len(heard) < 2:
+            obey()
+        report(list(pids.values()))
 
 
+signal.signal(signal.SIGINT, lambda number, frame: interrupted.set())
 arguments = (json.loads(sys.argv[1]), DEPTHS[sys.argv[3]])
 if sys.argv[2] == "main":
     drive(*arguments)

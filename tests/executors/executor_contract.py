@@ -322,8 +322,8 @@ class ExecutorContract:
         talk.train(talk.expect(WorkerReady).worker, task(1, epochs=1))
 
     def test_close_stops_every_worker_whatever_it_does(self, launch: Launch) -> None:
-        talk = launch("faulty", workers=3)
-        ready = [talk.expect(WorkerReady) for _ in range(3)]
+        talk = launch("faulty", workers=2)
+        ready = [talk.expect(WorkerReady) for _ in range(2)]
         talk.direct(ready[0].worker, task(1, depth=faults.SLOW))
         os.kill(ready[1].pid, signal.SIGSTOP)
         talk.executor.close()

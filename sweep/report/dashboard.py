@@ -49,7 +49,8 @@ def publish(store: Store, study: str) -> None:
 
     for row in rows:
         if row["state"] in ENDED:
-            note(row["trial_id"], trial_note(row))
+            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, row["number"])
+            note(trial_id, trial_note(row))
     record = store.record(study)
     if record is not None:
         note(None, study_note(frames, record))

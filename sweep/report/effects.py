@@ -27,6 +27,8 @@ from sweep.trial import FIELDS
 CONFIDENCE = 0.95
 MOST_LEVELS = 6
 BINS = 4
+# The intervals of two trials are so wide that they hide all others in a figure.
+LEAST_DRAWN = 3
 
 
 def group_means(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
@@ -75,8 +77,9 @@ def effects(frames: StudyFrames) -> pd.DataFrame:
     Returns:
         `setting`, `level`, `effect` and its interval `low`, `high` in units of the first
         objective (NaN where a group has one trial), `mean`, `count`, `others`, `diverged`,
-        `pruned` and `spread` (largest minus smallest mean of the setting's values, at least two
-        trials each); settings with the largest spread first.
+        `pruned` and `explained`: the share of the variance of the objective between the setting's
+        values, adjusted for their number (adjusted R squared of a one-way analysis of variance,
+        0 at least); settings with the largest share first.
     """
     trials = frames.valued
     tables = [_effects_of(trials, name) for name in frames.varied]
@@ -84,7 +87,7 @@ def effects(frames: StudyFrames) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=[*_COLUMNS])
     table = pd.concat(tables, ignore_index=True)
-    return table.sort_values("spread", ascending=False, kind="stable", ignore_index=True)
+    return table.sort_values("explained", ascending=False, kind="stable", ignore_index=True)
 
 
 _COLUMNS = (
@@ -98,7 +101,7 @@ _COLUMNS = (
     "others",
     "diverged",
     "pruned",
-    "spread",
+    "explained",
 )
 
 
@@ -111,9 +114,17 @@ def _effects_of(trials: pd.DataFrame, name: str) -> pd.DataFrame:
         for level in groups.cat.categories
     ]
     table = pd.DataFrame(rows, columns=list(_COLUMNS[:-1]))
-    trusted = table.loc[table["count"] > 1, "mean"]
-    spread = trusted.max() - trusted.min() if len(trusted) > 1 else 0.0
-    return table.assign(spread=spread)
+    return table.assign(explained=_explained(active["value"], groups))
+
+
+def _explained(values: pd.Series, groups: pd.Series) -> float:
+    total = float(((values - values.mean()) ** 2).sum())
+    means = values.groupby(groups, observed=True).transform("mean")
+    within = float(((values - means) ** 2).sum())
+    freedom = len(values) - groups.nunique()
+    if total <= 0.0 or freedom <= 0:
+        return 0.0
+    return max(0.0, 1.0 - (within / freedom) / (total / (len(values) - 1)))
 
 
 def _difference(trials: pd.DataFrame, chosen: pd.Series) -> dict[str, float]:

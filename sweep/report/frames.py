@@ -130,7 +130,7 @@ def trials_frame(store: Store, study: str) -> pd.DataFrame:
     Columns: `number`, `state` (Optuna's), `outcome` (see `OUTCOMES`: a complete trial that
     diverged is `diverged`), `value` (first objective) and `value_2`, `value_3` (further ones),
     `accuracy` (validation accuracy of the kept epoch, of the last one if none was kept),
-    `seconds_per_epoch` (median, so that compilation in the first epoch does not count),
+    `seconds_per_epoch` (median from the second epoch on: the first one compiles),
     `trained_epochs`, `kept_epoch`, `parameters`, `seconds`, `seed`, `attempt`, `engine`, `worker`,
     `device`, `stop_reason`, `error`, `weights`, `started`, `ended`, and one column for each field
     of `TrialConfig`. What is unknown is NaN or None.
@@ -244,8 +244,9 @@ def _with_epochs(
     trials: pd.DataFrame, epochs: pd.DataFrame, metrics: tuple[str, ...]
 ) -> pd.DataFrame:
     numbers = trials["number"]
-    by_trial = epochs.groupby("number")
-    last = numbers.map(by_trial["val_accuracy"].last())
+    last = numbers.map(epochs.groupby("number")["val_accuracy"].last())
+    later = epochs[epochs["epoch"] > 1]
+    timed = epochs if later.empty else later
     kept = epochs.merge(
         trials[["number", "kept_epoch"]],
         left_on=["number", "epoch"],
@@ -256,7 +257,7 @@ def _with_epochs(
         accuracy = trials["value"].fillna(accuracy)
     return trials.assign(
         accuracy=accuracy.astype(float),
-        seconds_per_epoch=numbers.map(by_trial["seconds"].median()).astype(float),
+        seconds_per_epoch=numbers.map(timed.groupby("number")["seconds"].median()).astype(float),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import group_means, levels
+from sweep.report.effects import LEAST_DRAWN, group_means, levels
 from sweep.report.frames import StudyFrames, pareto_mask, visible_range
 from sweep.report.style import (
     GREEN,
@@ -16,6 +16,7 @@ from sweep.report.style import (
     escaped,
     metric,
     numbers,
+    padded,
     palette,
     plural,
     styled,
@@ -53,13 +54,16 @@ def history(frames: StudyFrames) -> Chart:
                 hoverinfo="skip",
             )
         )
-    pad = (high - low) * 0.06 or 0.05
     figure = styled(
         frames,
         traces,
         title,
-        xaxis={"title": {"text": "trial number"}, "rangemode": "nonnegative"},
-        yaxis={"title": {"text": name}, "range": [low - pad, high + pad]},
+        xaxis={
+            "title": {"text": "trial number"},
+            "range": padded(0, int(frames.trials["number"].max()), 0.02),
+            "zeroline": False,
+        },
+        yaxis={"title": {"text": name}, "range": padded(low, high)},
     )
     return Chart("history", figure, _history_text(frames, counts, name))
 
@@ -112,7 +116,7 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
 
     Every ended trial counts at every epoch: one that ended early goes on with its last accuracy,
     so that the mean does not rise merely because weak trials are gone. The band is the 95 %
-    interval of the mean (Student).
+    interval of the mean (Student), drawn for three trials or more.
 
     Args:
         frames: The study.
@@ -151,9 +155,12 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
         frames,
         traces,
         title,
-        "mean and 95 % interval; trials that ended early go on with their last value",
+        "mean, 95 % interval; ended trials go on with their last value",
         xaxis={"title": {"text": "epoch"}, "rangemode": "tozero"},
-        yaxis={"title": {"text": "validation accuracy"}},
+        yaxis={
+            "title": {"text": "validation accuracy"},
+            "range": padded(float(curves.min(axis=None)), float(curves.max(axis=None))),
+        },
         height=520,
         legend={"y": -0.2, "yanchor": "top"},
         updatemenus=[
@@ -185,9 +192,9 @@ def _curves(frames: StudyFrames) -> pd.DataFrame:
 
 
 def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
-    """A line for the mean, and a band around it where there are two trials or more."""
-    long = curves.stack()
-    table = group_means(long, long.index.get_level_values("epoch"))
+    """A line for the mean, and a band around it where there are enough trials."""
+    long = curves.melt(var_name="epoch", value_name="accuracy").dropna()
+    table = group_means(long["accuracy"], long["epoch"])
     colour = palette(index)
     line = go.Scatter(
         x=table.index.tolist(),
@@ -198,9 +205,9 @@ def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
         legendgroup=name,
         hovertemplate="%{y:.3f}<extra>%{fullData.name}</extra>",
     )
-    if table["low"].isna().all():
+    known = table[table["count"] >= LEAST_DRAWN]
+    if known.empty:
         return [line]
-    known = table.dropna(subset=["low"])
     x = known.index.tolist()
     band = go.Scatter(
         x=x + x[::-1],

@@ -10,8 +10,9 @@ import pandas as pd
 from plotly.offline import get_plotlyjs
 
 from sweep.errors import UsageError
+from sweep.report.effects import effects
 from sweep.report.figures import report_charts
-from sweep.report.frames import StudyFrames, study_frames, value_columns
+from sweep.report.frames import StudyFrames, active_values, study_frames, value_columns
 from sweep.report.style import Chart, escaped, label, metric, template
 from sweep.store import Store
 from sweep.store.records import StudyRecord
@@ -118,9 +119,10 @@ def _best_line(frames: StudyFrames, best: pd.DataFrame) -> str:
 def _figure(chart: Chart) -> str:
     figure = json.loads(chart.figure.to_json())
     figure["layout"].pop("template", None)
+    wide = ' class="wide"' if chart.wide else ""
     height = int(figure["layout"].get("height", 450))
     return (
-        f'<figure><div class="plot" id="{chart.key}" style="height:{height}px" role="img" '
+        f'<figure{wide}><div class="plot" id="{chart.key}" style="height:{height}px" role="img" '
         f'aria-describedby="{chart.key}-text"></div>'
         f'<figcaption id="{chart.key}-text">{escaped(chart.text)}</figcaption>'
         f'<script type="application/json" data-for="{chart.key}">{_json(figure)}</script></figure>'
@@ -131,20 +133,21 @@ def _best(frames: StudyFrames) -> str:
     best = frames.best().head(MOST_BEST)
     if best.empty:
         return "<p>No trial has completed.</p>"
-    settings = list(frames.varied)
+    settings = list(dict.fromkeys(effects(frames)["setting"])) or list(frames.varied)
+    shown = best.assign(**{name: active_values(best, name) for name in settings})
     values = value_columns(len(frames.metrics))
     head = [
         "trial",
         *map(metric, frames.metrics),
+        *settings,
         "kept epoch",
         "parameters",
         "seconds",
-        *settings,
     ]
-    columns = ["number", *values, "kept_epoch", "parameters", "seconds", *settings]
+    columns = ["number", *values, *settings, "kept_epoch", "parameters", "seconds"]
     rows = [
         [_short(column, row[column]) for column in columns]
-        for row in best[columns].to_dict("records")
+        for row in shown[columns].to_dict("records")
     ]
     return _table([name.replace("_", " ") for name in head], rows)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import group_means, levels
+from sweep.report.effects import LEAST_DRAWN, group_means, levels
 from sweep.report.frames import StudyFrames
 from sweep.report.style import (
     BLUE,
@@ -20,13 +20,13 @@ from sweep.report.style import (
     jitter,
     label,
     numbers,
+    padded,
     palette,
     plural,
     styled,
 )
 
 MOST_POINTS = 400
-COUNTED = "all ended trials but failed ones; pruned as of their pruning"
 
 
 def activation_by_initializer(frames: StudyFrames) -> Chart:
@@ -69,7 +69,7 @@ def activation_by_initializer(frames: StudyFrames) -> Chart:
         frames,
         [trace],
         title,
-        f"mean validation accuracy of n trials: {COUNTED}",
+        "mean of n ended trials; pruned ones as of their pruning",
         xaxis={"showgrid": False, "tickangle": 0, "tickfont": {"size": 11}, "type": "category"},
         yaxis={"showgrid": False, "type": "category"},
         height=max(450, 130 + 42 * len(mean.index)),
@@ -135,28 +135,41 @@ def momentum(frames: StudyFrames) -> Chart:
 
 
 def _rate_plane(trials: pd.DataFrame) -> list[go.Scatter]:
-    shapes = (("complete", "circle"), ("pruned", "triangle-down"), ("diverged", "x"))
     traces = []
-    for outcome, symbol in shapes:
+    for outcome in ("complete", "pruned", "diverged"):
         part = trials[trials["outcome"] == outcome]
         if part.empty:
             continue
+        symbol = OUTCOME_SYMBOLS[outcome]
         colour = (
             {"color": VERMILLION}
             if outcome == "diverged"
             else {"color": numbers(part["accuracy"]), "coloraxis": "coloraxis"}
         )
-        traces.append(
-            go.Scatter(
-                x=numbers(part["x"]),
-                y=numbers(part["learning_rate"]),
-                customdata=_hover(part),
-                mode="markers",
-                name=f"{outcome} ({len(part)})",
-                marker={**colour, "symbol": symbol, "size": 11, "line": {"width": 0.5}},
-                hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
-            )
+        points = go.Scatter(
+            x=numbers(part["x"]),
+            y=numbers(part["learning_rate"]),
+            customdata=_hover(part),
+            mode="markers",
+            legendgroup=outcome,
+            showlegend=False,
+            marker={**colour, "symbol": symbol, "size": 11, "line": {"width": 0.5}},
+            hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
         )
+        # The legend has an entry of its own: those of points with a scale are drawn black.
+        entry = go.Scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            legendgroup=outcome,
+            name=f"{outcome} ({len(part)})",
+            marker={
+                "color": VERMILLION if outcome == "diverged" else GREY,
+                "symbol": symbol,
+                "size": 9,
+            },
+        )
+        traces += [points, entry]
     return traces
 
 
@@ -188,7 +201,7 @@ def dropout(frames: StudyFrames) -> Chart:
         "Accuracy by dropout kind and rate",
         f"diamonds: mean and 95 % interval; {_drawn(drawn, trials)}",
         xaxis={"title": {"text": "dropout rate"}, "zeroline": False},
-        yaxis={"title": {"text": "validation accuracy"}},
+        yaxis={"title": {"text": "validation accuracy"}, "range": _range(trials["accuracy"])},
     )
     return Chart(key, figure, f"Mean validation accuracy by dropout: {', '.join(said)}.")
 
@@ -223,21 +236,28 @@ def batch_norm(frames: StudyFrames) -> Chart:
         "Batch normalisation: accuracy and cost",
         f"diamonds: mean and 95 % interval; {_drawn(drawn, trials)}",
         showlegend=False,
-        xaxis={**ticks, "domain": [0, 0.43]},
-        xaxis2={**ticks, "domain": [0.57, 1], "anchor": "y2"},
-        yaxis={"title": {"text": "validation accuracy"}},
+        xaxis={**ticks, "domain": [0, 0.4]},
+        xaxis2={**ticks, "domain": [0.6, 1], "anchor": "y2"},
+        yaxis={"title": {"text": "validation accuracy"}, "range": _range(trials["accuracy"])},
         yaxis2={"title": {"text": "seconds per epoch"}, "anchor": "x2", "rangemode": "tozero"},
     )
-    said = (
-        f"{kind} {part['accuracy'].mean():.3f} at {part['seconds_per_epoch'].mean():.2g} s "
-        f"per epoch (n={len(part)})"
-        for kind, part in ((kind, trials[trials["batch_norm"] == kind]) for kind in kinds)
-    )
+    said = (_cost(kind, trials[trials["batch_norm"] == kind]) for kind in kinds)
     return Chart(key, figure, f"Mean validation accuracy by batch norm: {', '.join(said)}.")
+
+
+def _cost(kind: str, trials: pd.DataFrame) -> str:
+    seconds = trials["seconds_per_epoch"].mean()
+    cost = "" if pd.isna(seconds) else f" at {seconds:.2g} s per epoch"
+    return f"{kind} {trials['accuracy'].mean():.3f}{cost} (n={len(trials)})"
 
 
 def _accurate(frames: StudyFrames) -> pd.DataFrame:
     return frames.valued.dropna(subset=["accuracy"])
+
+
+def _range(values: pd.Series) -> list[float]:
+    """Of the trials, not of the intervals, which are wild where there are two or three trials."""
+    return padded(float(values.min()), float(values.max()))
 
 
 def _thinned(trials: pd.DataFrame) -> pd.DataFrame:
@@ -278,7 +298,7 @@ def _points(
 def _means(
     means: pd.DataFrame, x: list[float | None], colour: str, name: str, *, line: bool
 ) -> go.Scatter:
-    half = (means["high"] - means["mean"]).fillna(0.0)
+    half = (means["high"] - means["mean"]).where(means["count"] >= LEAST_DRAWN, 0.0)
     return go.Scatter(
         x=x,
         y=numbers(means["mean"]),

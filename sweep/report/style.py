@@ -49,19 +49,27 @@ METRIC_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A figure, its name in HTML and one sentence that says what it shows."""
+    """A figure, its name in HTML and one sentence that says what it shows.
+
+    Attributes:
+        key: HTML id.
+        figure: What is drawn.
+        text: What a reader who cannot see it should know.
+        wide: Whether it needs the whole width of a page.
+    """
 
     key: str
     figure: go.Figure
     text: str
+    wide: bool = False
 
 
 def template(*, dark: bool = False) -> dict[str, Any]:
     """A small Plotly template for a light or a dark page."""
-    ink, paper, line, grid = (
-        ("#E6E9ED", "#171B21", "#59636F", "#2C333C")
+    ink, paper, shade, line, grid = (
+        ("#E6E9ED", "#171B21", "rgba(23,27,33,0.7)", "#59636F", "#2C333C")
         if dark
-        else ("#1F2730", "#FFFFFF", "#A3ABB5", "#E8EBEF")
+        else ("#1F2730", "#FFFFFF", "rgba(255,255,255,0.7)", "#A3ABB5", "#E8EBEF")
     )
     axis = {
         "gridcolor": grid,
@@ -72,6 +80,7 @@ def template(*, dark: bool = False) -> dict[str, Any]:
         "tickcolor": line,
         "ticklen": 4,
         "automargin": True,
+        "exponentformat": "power",
         "title": {"standoff": 8},
     }
     return {
@@ -96,6 +105,7 @@ def template(*, dark: bool = False) -> dict[str, Any]:
             },
             "xaxis": axis,
             "yaxis": axis,
+            "annotationdefaults": {"bgcolor": shade},
             "hoverlabel": {"align": "left"},
             "legend": {
                 "orientation": "h",
@@ -122,11 +132,13 @@ def styled(
         layout: Further settings of the layout.
     """
     lines = [f"<b>{title}</b>", *subtitle(frames, note)]
+    named = [trace for trace in traces if trace.name and trace.showlegend is not False]
+    legend = 28 if len(named) > 1 and layout.get("showlegend", True) else 0
     base: dict[str, Any] = {
         "template": template(),
         "title": {"text": "<br>".join(lines)},
         "height": HEIGHT,
-        "margin": {"l": 60, "r": 20, "t": 50 + 18 * len(lines), "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 26 + 19 * len(lines) + legend, "b": 50},
     }
     figure = go.Figure(data=list(traces), layout=base)
     figure.update_layout(**layout)
@@ -180,7 +192,9 @@ def label(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return f"{value:.3g}" if abs(value) < 1e5 else f"{value:.2e}"
+        # 0.99999 is far from 1 as a momentum.
+        digits = 6 if 0.99 < value < 1 else 3
+        return f"{value:.{digits}g}" if abs(value) < 1e3 else f"{value:.6g}"
     return escaped(value)
 
 
@@ -208,3 +222,9 @@ def jitter(trial_numbers: pd.Series) -> pd.Series:
     """Offsets in [-0.2, 0.2) that depend on the trial's number alone."""
     golden_ratio = 0.6180339887
     return (trial_numbers * golden_ratio % 1.0 - 0.5) * 0.4
+
+
+def padded(low: float, high: float, share: float = 0.06) -> list[float]:
+    """An axis range with room at both ends."""
+    room = (high - low) * share or 0.05
+    return [low - room, high + room]

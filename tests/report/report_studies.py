@@ -12,7 +12,7 @@ from sweep.report.frames import StudyFrames, assemble
 from sweep.spec import dump_study, parse_study
 from sweep.store import Store
 from sweep.store.records import StudyRecord
-from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, trial_seed
+from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask, trial_seed
 
 QUALITY = {
     "relu": 0.05,
@@ -172,21 +172,20 @@ def run_one(store: Store, study: optuna.Study, error: str = "ValueError: odd sha
     number, name = trial.number, study.study_name
     config = suggest(trial)
     outcome = simulate(number, config, error)
-    task_seed = trial_seed(42, number)
-    store.trial_started(name, trial._trial_id, number, config, task_seed, 1, "cpu-0")
+    task = TrialTask(number=number, config=config, seed=trial_seed(42, number))
+    store.trial_started(name, task, "cpu-0")
     store.epochs_finished(name, outcome.reports)
-    tell(study, trial, outcome)
     if outcome.error is None:
         store.trial_ended(name, result_of(number, outcome), "cpu-0")
     else:
         store.trial_failed(name, number, outcome.error, "Traceback ...", "last lines")
+    tell(study, trial, outcome)
 
 
 def trial_row(number: int, **changes: Any) -> dict[str, Any]:
     """A row as the store gives it, of a complete trial unless told otherwise."""
     config = changes.pop("config", {})
     row = {
-        "trial_id": number + 1,
         "number": number,
         "state": "COMPLETE",
         "values": [0.5],

@@ -17,6 +17,8 @@
         layout.title.font = { size: 13 };
         layout.font = { size: 10 };
         Object.assign(layout.margin, { l: 40, r: 10 });
+        layout.legend = { ...layout.legend, y: -0.32, yanchor: "top" };
+        if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
       }
       Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
     }

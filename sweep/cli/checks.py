@@ -140,7 +140,7 @@ def check_data(data_dir: Path | None) -> Iterator[Check]:
     """Where CIFAR-10 would come from; nothing is decoded or downloaded."""
     from sweep.data import locate
     from sweep.data.cache import Cache, default_cache_dir
-    from sweep.data.prepare import PUBLISHED
+    from sweep.data.preparation import PUBLISHED
 
     cache = Cache(default_cache_dir())
     yield Check("data cache", "ok", str(cache.root))

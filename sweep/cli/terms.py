@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sweep.cli.text import differences
+from sweep.cli.text import STATES, differences
 from sweep.driver.retry import RETRY_OF
 from sweep.errors import StoreError
 from sweep.spec import parse_study
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 
-STATES = {
-    "COMPLETE": "complete",
-    "PRUNED": "pruned",
-    "FAIL": "failed",
-    "RUNNING": "running",
-    "WAITING": "waiting",
-}
 TRIAL_KEYS = (
     "seed",
     "attempt",

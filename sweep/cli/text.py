@@ -8,6 +8,15 @@ from sweep.trial import FIELDS, TrialConfig, Value
 
 BARS = "▁▂▃▄▅▆▇█"
 
+STATES = {
+    "COMPLETE": "complete",
+    "PRUNED": "pruned",
+    "FAIL": "failed",
+    "RUNNING": "running",
+    "WAITING": "waiting",
+}
+"""Words for Optuna's states."""
+
 ABBREVIATIONS: Mapping[str, str] = {
     "activation": "",
     "kernel_initializer": "",
@@ -43,6 +52,11 @@ def duration(seconds: float | None) -> str:
 def moment(value: datetime | None) -> str:
     """A time to the second, in this machine's time zone; `-` for none."""
     return "-" if value is None else f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def short(value: object) -> str:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sweep.cli.frame import Frame
 from sweep.cli.output import note
+from sweep.cli.text import plural
 from sweep.driver.progress import Progress
 
 REDRAW_SECONDS = 0.1
@@ -108,8 +109,8 @@ class PlainWatcher:
         if not self._started:
             self._started = True
             note(
-                f"{progress.study} on {progress.data}: {progress.asked} trials asked, "
-                f"{progress.finished} finished, {len(progress.workers)} workers"
+                f"{progress.study} on {progress.data}: {plural(progress.asked, 'trial')} asked, "
+                f"{progress.finished} finished, {plural(len(progress.workers), 'worker')}"
             )
         self._flush(f"[{progress.finished}/{progress.asked}] ")
         if progress.stopping and not self._stopping:

@@ -1,5 +1,7 @@
 """`sweep doctor`."""
 
+import shutil
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from sweep.cli.output import print_json
 if TYPE_CHECKING:
     from sweep.cli.checks import Check
 
+NAME_WIDTH = 15
 COLORS = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
@@ -56,6 +59,14 @@ def _checks(storage: str, data_dir: Path | None) -> "Iterator[Check]":
 
 def _print(check: "Check") -> None:
     state = click.style(f"{check.state:<4}", fg=COLORS[check.state])
-    click.echo(f"{state}  {check.name:<14}{check.found}")
+    lines = _wrapped(check.found)
     if check.next_step:
-        click.echo(f"      {'':<14}next: {check.next_step}")
+        lines += _wrapped(f"next: {check.next_step}")
+    click.echo(f"{state}  {check.name:<{NAME_WIDTH}}{lines[0]}")
+    for line in lines[1:]:
+        click.echo(f"{'':<{6 + NAME_WIDTH}}{line}")
+
+
+def _wrapped(text: str) -> list[str]:
+    width = max(40, shutil.get_terminal_size().columns - 6 - NAME_WIDTH)
+    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]

@@ -7,7 +7,7 @@ from sweep.cli.output import note, print_json
 
 
 @click.command(cls=SweepCommand, examples=("sweep retry", "sweep retry 3 17 --study quickstart"))
-@click.argument("trials", nargs=-1, type=click.IntRange(min=0), metavar="[TRIAL]...")
+@click.argument("trials", nargs=-1, type=int, metavar="[TRIAL]...")
 @study_option
 @storage_option
 @json_option

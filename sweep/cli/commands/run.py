@@ -115,7 +115,8 @@ def _search(
     from sweep.executors.process import ProcessExecutor
 
     frame = Frame(spec.fixed, spec.search, tuple(o.metric for o in spec.objectives))
-    logs = directory / spec.study / "logs"
+    # No study has this name, so that no study's weights lie there.
+    logs = directory / "_logs" / spec.study
     executor = ProcessExecutor(spec.engine, data, workers=workers, log_dir=logs)
     watcher = make_watcher(frame)
     with watcher, winding_down(stop):

@@ -1,7 +1,7 @@
 """`sweep show`."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,6 +9,9 @@ from sweep.cli.command import SweepCommand, json_option, storage_option, study_o
 from sweep.cli.output import print_fields, print_json
 from sweep.cli.text import duration, metric, short, sparkline
 from sweep.trial import TrialConfig
+
+if TYPE_CHECKING:
+    from sweep.cli.terms import StudyTerms
 
 CURVES = ("val_accuracy", "accuracy", "val_loss", "loss", "learning_rate")
 EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
@@ -18,7 +21,7 @@ LOG_LINES = 20
 @click.command(
     cls=SweepCommand, examples=("sweep show 12", "sweep show 12 --study quickstart --json")
 )
-@click.argument("trial", type=click.IntRange(min=0))
+@click.argument("trial", type=int)
 @study_option
 @storage_option
 @json_option
@@ -46,26 +49,31 @@ def command(trial: int, study: str | None, storage: str, as_json: bool) -> None:
             }
         )
         return
-    _print_head(name, row, terms.metrics)
+    _print_head(row, terms)
     _print_config(row["config"])
     _print_curves(epochs)
     _print_failure(row)
 
 
-def _print_head(study: str, row: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    click.secho(f"trial {row['number']} of {study}: {str(row['state']).lower()}", bold=True)
-    values = dict(zip(metrics, row["values"] or (), strict=False))
+def _print_head(row: Mapping[str, Any], terms: "StudyTerms") -> None:
+    document = terms.trial_document(row)
+    click.secho(f"trial {row['number']} of {terms.spec.study}: {document['state']}", bold=True)
+    epochs, attempt = row["epochs"], row["attempt"]
+    where = [row["worker"], row["device"], row["engine"] and f"engine {row['engine']}"]
     print_fields(
         {
-            **{name: metric(value) for name, value in values.items()},
+            **{name: metric(value) for name, value in (document["values"] or {}).items()},
+            "data": terms.data,
             "stopped": row["stop_reason"],
-            "epochs": row["epochs"] and f"{row['epochs']}, weights of epoch {row['kept_epoch']}",
+            "epochs": f"{epochs}, weights of epoch {row['kept_epoch']}"
+            if row["kept_epoch"]
+            else epochs or None,
             "time": row["seconds"] and duration(row["seconds"]),
             "parameters": row["parameters"] and f"{row['parameters']:,}",
             "seed": row["seed"],
-            "trained by": row["worker"]
-            and f"{row['worker']} on {row['device'] or '?'}, engine {row['engine'] or '?'}",
-            "attempt": row["attempt"],
+            "trained by": ", ".join(filter(None, where)),
+            "attempt": attempt if attempt and attempt > 1 else None,
+            "retry of": document["retry_of"],
             "weights": row["weights"],
         },
         indent="  ",

@@ -36,12 +36,14 @@ def command(study: str | None, storage: str, as_json: bool) -> None:
 
 def _print(document: Mapping[str, Any]) -> None:
     trials, best = document["trials"], document["best"]
+    running = document["driver_pid"]
+    # Without a driver nothing trains: what Optuna calls running waits for the next run.
+    words = {} if running else {"running": "interrupted"}
     counts = ", ".join(
-        f"{trials[name]} {name}"
+        f"{trials[name]} {words.get(name, name)}"
         for name in ("complete", "diverged", "pruned", "failed", "running", "waiting", "retried")
         if trials[name]
     )
-    running = document["driver_pid"]
     click.secho(document["study"], bold=True)
     print_fields(
         {

@@ -7,7 +7,7 @@ import click
 
 from sweep.cli.command import SweepCommand, json_option, storage_option, study_argument
 from sweep.cli.output import note, print_json, print_table
-from sweep.cli.text import compact, duration, metric
+from sweep.cli.text import STATES, compact, duration, metric
 
 
 @click.command(
@@ -70,7 +70,7 @@ def _print_trials(
         cells.append(
             (
                 str(row["number"]),
-                str(row["state"]).lower(),
+                STATES[row["state"]],
                 *(metric(value) for value in values),
                 str(row["epochs"] or "-"),
                 duration(row["seconds"]),

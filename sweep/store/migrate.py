@@ -1,6 +1,8 @@
 """Making the tables, checking their age, and bringing older ones up to date."""
 
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +77,8 @@ def upgrade(url: str) -> tuple[str, str]:
             before = _versions(parsed, storage)
             if storage.get_current_version() not in storage.get_all_versions():
                 raise _wrong_optuna_age(where, storage)
-            storage.upgrade()
+            with _logging_left_alone():
+                storage.upgrade()
             _run_migrations(parsed)
             return before, _versions(parsed, storage)
         finally:
@@ -158,6 +161,17 @@ def _creation_lock(url: URL) -> AbstractContextManager[None]:
     """One process at a time makes or alters the tables of a database."""
     path = database_path(url)
     return file_lock(path.with_name(path.name + ".lock"), wait=True)
+
+
+@contextmanager
+def _logging_left_alone() -> Iterator[None]:
+    """Optuna's migrations configure logging for the whole process unless somebody did before."""
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def _versions(url: URL, storage: RDBStorage) -> str:

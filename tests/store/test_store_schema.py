@@ -1,0 +1,82 @@
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from store_samples import complete, create, fail, report, result, start
+
+from sweep.store import EXAMPLE_QUERIES, Store, describe_schema
+from sweep.trial import StopReason
+
+
+def test_every_table_and_column_of_ours_is_described(database: Path) -> None:
+    described = {(row["table"], row["column"]) for row in describe_schema()}
+    with closing(sqlite3.connect(database)) as connection:
+        tables = [
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            if name.startswith("sweep_") and name != "sweep_alembic_version"
+        ]
+        found = {
+            (table, row[1])
+            for table in tables
+            for row in connection.execute(f"PRAGMA table_info({table})")
+        }
+    assert described == found | {(table, "") for table in tables}
+    assert all(row["meaning"] for row in describe_schema())
+
+
+@pytest.fixture
+def filled(store: Store, database: Path) -> Path:
+    """Four complete trials, one failed, one diverged; and a study that must not be counted."""
+    other = create(store, "other")
+    complete(store, other, 0.99, activation="tanh")
+    study = create(store)
+    for value, activation in ((0.2, "relu"), (0.4, "relu"), (0.9, "selu"), (0.5, "selu")):
+        trial = start(store, study, epochs=1, activation=activation)
+        store.epochs_finished("quickstart", [report(trial.number, 2, val_accuracy=value)])
+        store.trial_ended("quickstart", result(trial.number), "cpu0")
+        study.tell(trial, value)
+    fail(store, study)
+    complete(store, study, 0.0, StopReason.DIVERGED, activation="elu", learning_rate=50.0)
+    return database
+
+
+def rows(database: Path, query: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(query).fetchall()
+
+
+def test_example_of_activation_and_initializer(filled: Path) -> None:
+    found = rows(filled, EXAMPLE_QUERIES["Mean validation accuracy by activation and initializer"])
+    assert [row[:3] for row in found] == [
+        ("selu", "lecun_normal", 2),
+        ("relu", "lecun_normal", 2),
+        ("elu", "lecun_normal", 1),
+    ]
+    assert [row[3] for row in found] == pytest.approx([0.7, 0.3, 0.18])
+
+
+def test_example_of_the_best_trial(filled: Path) -> None:
+    found = rows(filled, EXAMPLE_QUERIES["Learning curve of the best trial"])
+    assert [(row[0], row[1], row[5]) for row in found] == [(2, 1, 0.09), (2, 2, 0.9)]
+
+
+def test_example_of_failures(filled: Path) -> None:
+    found = rows(filled, EXAMPLE_QUERIES["Failed and diverged trials, with the reason"])
+    assert found == [
+        (4, "FAIL", None, None, "ValueError: no", "selu", 0.001),
+        (5, "COMPLETE", "diverged", 2, None, "elu", 50.0),
+    ]
+
+
+@pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the sqlite3 program is not installed")
+@pytest.mark.parametrize("title", EXAMPLE_QUERIES)
+def test_examples_can_be_pasted_into_the_shell(filled: Path, title: str) -> None:
+    done = subprocess.run(
+        ["sqlite3", str(filled)], input=EXAMPLE_QUERIES[title], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == len(rows(filled, EXAMPLE_QUERIES[title]))

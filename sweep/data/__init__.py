@@ -1,8 +1,8 @@
 """The images: found, verified, decoded once per machine, split and memory-mapped. numpy only."""
 
+from sweep.data.moments import StatisticsKind, statistics
 from sweep.data.preparation import prepare
 from sweep.data.reference import DataRef, Split, SplitName, open_split
-from sweep.data.moments import StatisticsKind, statistics
 
 __all__ = [
     "DataRef",

@@ -1,5 +1,6 @@
 """CIFAR-10 in its published layout: a directory, or a `.tar.gz` that is never unpacked."""
 
+import struct
 import tarfile
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,19 @@ PIXELS = 3 * 32 * 32
 # The published batches have 31 MB; a larger member of an archive is not one of them.
 MAX_MEMBER_BYTES = 128 * 2**20
 
+UNREADABLE = (
+    ArithmeticError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tarfile.TarError,
+    zlib.error,
+)
+
 Part = tuple[Images, Labels]
 
 
@@ -45,7 +59,7 @@ def read_archive(path: Path) -> Arrays:
     """
     try:
         return _assemble(_archive_members(path), path)
-    except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError, zlib.error) as error:
+    except UNREADABLE as error:
         raise DataError(
             "the archive cannot be read",
             where=str(path),
@@ -69,7 +83,7 @@ def _directory_members(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _archive_members(path: Path) -> Iterator[tuple[str, bytes]]:
     wanted = {f"{DIRECTORY}/{name}": name for name in MEMBERS}
-    with tarfile.open(path, "r|gz") as archive:
+    with tarfile.open(path, "r:gz") as archive:
         for member in archive:
             name = wanted.get(member.name.removeprefix("./"))
             if name is None or not member.isfile():

@@ -72,6 +72,9 @@ def _connect(url: str) -> http.client.HTTPResponse:
     def open_url() -> None:
         try:
             answers.put(urllib.request.urlopen(url, timeout=STALL_SECONDS))
+        except urllib.error.HTTPError as error:
+            error.close()
+            answers.put(error)
         except (OSError, http.client.HTTPException, ValueError) as error:
             answers.put(error if isinstance(error, OSError) else OSError(str(error)))
 

@@ -1,6 +1,6 @@
 """Real processes around one database; prints what they saw as JSON.
 
-    python store_host.py poll URL SECONDS     one driver writes, three readers poll
+    python store_host.py poll URL STEPS       one driver writes, three readers poll
     python store_host.py kill URL SEED KILLS  a driver is killed again and again while it writes
 
 It imports once and forks; no child inherits an open database.
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from itertools import islice
 from typing import Any
 
 import optuna
@@ -40,6 +41,7 @@ def drive(url: str, say: Callable[[str], None]) -> None:
             for trial in cohort:
                 trial.suggest_float("learning_rate", 1e-4, 0.1, log=True)
                 store.trial_started("quickstart", task(trial.number), "cpu0")
+                say("started")
             for epoch in range(2, EPOCHS + 1, 2):
                 # Two epochs at once: a trial with an odd number of them saw half a transaction.
                 reports = [report(t.number, e) for t in cohort for e in (epoch - 1, epoch)]
@@ -48,10 +50,11 @@ def drive(url: str, say: Callable[[str], None]) -> None:
                 for trial in cohort:
                     if epoch not in known[trial.number].intermediate_values:
                         trial.report(0.09 * epoch, epoch)
+                say("reported")
             for trial in cohort:
                 store.trial_ended("quickstart", result(trial.number, epochs=EPOCHS), "cpu0")
                 study.tell(trial, 0.09 * EPOCHS)
-            say("cohort")
+                say("told")
 
 
 def read(url: str, say: Callable[[str], None]) -> None:
@@ -65,69 +68,62 @@ def read(url: str, say: Callable[[str], None]) -> None:
             say("read")
 
 
-def spawn(role: Callable[[str, Callable[[str], None]], None], url: str) -> tuple[int, int]:
-    """Fork a child in that role; its id and the pipe on which it says what it did."""
-    receive, send = os.pipe()
-    child = os.fork()
-    if child:
-        os.close(send)
-        return child, receive
-    try:
-        role(url, lambda text: say(send, text))
-    except StoreError as error:
-        say(send, f"error {error}")
-    finally:
-        os._exit(1)
+class Child:
+    """A forked process in one of these roles."""
+
+    def __init__(self, role: Callable[[str, Callable[[str], None]], None], url: str) -> None:
+        receive, send = os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(send)
+            self.words = os.fdopen(receive)
+            return
+        try:
+            role(url, lambda text: print(text, file=os.fdopen(os.dup(send), "w")))
+        except StoreError as error:
+            print("error", str(error).replace("\n", ";"), file=os.fdopen(os.dup(send), "w"))
+        finally:
+            os._exit(1)
+
+    def listen(self, count: int) -> list[str]:
+        """Its next words, fewer if it ended."""
+        return [line.strip() for line in islice(self.words, count)]
+
+    def kill(self) -> list[str]:
+        """End it at once; the words that were not heard yet."""
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        with self.words:
+            return [line.strip() for line in self.words]
 
 
-def say(pipe: int, text: str) -> None:
-    os.write(pipe, f"{text}\n".encode())
-
-
-def kill(child: int) -> None:
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-
-
-def said(pipe: int) -> list[str]:
-    with open(pipe) as lines:
-        return lines.read().splitlines()
-
-
-def wait_for_word(pipe: int) -> None:
-    os.read(pipe, 8)
-
-
-def poll(url: str, seconds: float) -> dict[str, Any]:
-    children = [spawn(drive, url)]
-    wait_for_word(children[0][1])
-    children += [spawn(read, url) for _ in range(3)]
-    for _, pipe in children[1:]:
-        wait_for_word(pipe)
-    time.sleep(seconds)
-    for child, _ in children:
-        kill(child)
-    return {"said": [said(pipe) for _, pipe in children], **check(url)}
+def poll(url: str, steps: int) -> dict[str, Any]:
+    driver = Child(drive, url)
+    driver.listen(1)
+    children = [driver, *(Child(read, url) for _ in range(3))]
+    said = [child.listen(steps) for child in children]
+    for words, child in zip(said, children, strict=True):
+        words += child.kill()
+    return {"said": said, **check(url)}
 
 
 def kill_again_and_again(url: str, seed: int, kills: int) -> dict[str, Any]:
     chance = random.Random(seed)
     checks = []
     for _ in range(kills):
-        child, pipe = spawn(drive, url)
-        wait_for_word(pipe)
+        driver = Child(drive, url)
+        driver.listen(1)
         with Store.open(url, create=False) as store:
-            held = store.driver_pid("quickstart") == child
+            held = store.driver_pid("quickstart") == driver.pid
             refused = refusal(store)
-        time.sleep(chance.uniform(0.0, 0.8))
-        kill(child)
-        words = said(pipe)
+        words = driver.listen(chance.randrange(12))
+        time.sleep(chance.uniform(0.0, 0.02))
+        words += driver.kill()
         checks.append(
             {
                 "held": held,
-                "refused": f"process {child}" in refused and f"kill -INT {child}" in refused,
-                "errors": [word for word in words if word.startswith("error")],
-                "cohorts": words.count("cohort"),
+                "refused": f"kill -INT {driver.pid}" in refused,
+                "said": words,
                 **check(url),
             }
         )
@@ -176,7 +172,7 @@ def main() -> None:
     what, url, *numbers = sys.argv[1:]
     Store.open(url).close()
     if what == "poll":
-        found = poll(url, float(numbers[0]))
+        found = poll(url, int(numbers[0]))
     else:
         found = kill_again_and_again(url, int(numbers[0]), int(numbers[1]))
     json.dump(found, sys.stdout)

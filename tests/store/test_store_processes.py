@@ -33,14 +33,15 @@ def host(*arguments: object) -> dict[str, Any]:
     return found
 
 
+def errors(words: list[str]) -> list[str]:
+    return [word for word in words if word.startswith("error")]
+
+
 @pytest.mark.slow
 def test_readers_poll_while_a_driver_writes(url: str) -> None:
-    found = host("poll", url, 3.0)
-    driver, *readers = found["said"]
-    errors = [word for words in found["said"] for word in words if word.startswith("error")]
-    assert errors == []
-    assert driver.count("cohort") >= 2
-    assert all(len(words) >= 3 for words in readers)
+    found = host("poll", url, 40)
+    assert [errors(words) for words in found["said"]] == [[]] * 4
+    assert [len(words) >= 40 for words in found["said"]] == [True] * 4
     assert {key: found[key] for key in WHOLE} == WHOLE
 
 
@@ -50,10 +51,10 @@ def test_a_killed_driver_leaves_whole_transactions(url: str, seed: int) -> None:
     checks = host("kill", url, seed, 4)["checks"]
     for check in checks:
         assert {key: check[key] for key in WHOLE} == WHOLE
-        assert (check["held"], check["refused"], check["errors"]) == (True, True, [])
+        assert (check["held"], check["refused"], errors(check["said"])) == (True, True, [])
         assert check["numbers"] == list(range(len(check["numbers"])))
         assert len(check["running"]) <= COHORT
-    assert sum(check["cohorts"] for check in checks) > 0
+    assert "told" in [word for check in checks for word in check["said"]]
     assert any(check["running"] for check in checks)  # else no kill hit anything
 
 

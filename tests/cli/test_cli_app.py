@@ -1,10 +1,10 @@
 """Help, errors and exit codes."""
 
 import json
+import resource
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -70,7 +70,7 @@ def test_every_command_shows_an_example_that_names_it():
 
 
 def test_summaries_are_not_cut(cli):
-    assert "..." not in cli("--help").out
+    assert not any(line.endswith("...") for line in cli("--help").out.splitlines()[1:])
 
 
 def test_help_loads_nothing_heavy():
@@ -84,12 +84,14 @@ def test_help_loads_nothing_heavy():
 
 
 def test_help_is_quick():
+    # Processor time, since other processes may keep this one waiting.
     def seconds() -> float:
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*PROGRAM, "--help"], capture_output=True, check=True)
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(5)) < 0.4
+    assert min(seconds() for _ in range(3)) < 0.4
 
 
 def test_version(cli):

@@ -1,17 +1,12 @@
 """Watchers, on a pipe and on a real terminal."""
 
-import fcntl
-import os
-import pty
-import struct
-import subprocess
 import sys
-import termios
+import time
 from pathlib import Path
 
-import pyte
 import pytest
 from fake_progress import make_frame, make_progress
+from terminal import Terminal
 
 from sweep.cli.watch import PlainWatcher, make_watcher
 
@@ -27,79 +22,26 @@ with watcher:
         watcher.message(f"trial {step} completed")
         watcher.update(make_progress(complete=step + 7))
         time.sleep(0.11)
-    print("drawn", flush=True)
-    sys.stdin.readline()
-    watcher.update(make_progress(complete=19))
-    time.sleep(0.11)
-    print("drawn", flush=True)
-    sys.stdin.readline()
+    for line in sys.stdin:
+        watcher.update(make_progress(complete=int(line)))
+        time.sleep(0.11)
 """
 
 
-class Terminal:
-    """A process whose standard error is a pseudo-terminal, and what that terminal shows."""
-
-    def __init__(self, code, columns, lines):
-        self.screen = pyte.Screen(columns, lines)
-        self._stream = pyte.ByteStream(self.screen)
-        self._master, slave = pty.openpty()
-        self._resize_tty(columns, lines)
-        environment = {**os.environ, "TERM": "xterm-256color"}
-        for name in ("COLUMNS", "LINES", "NO_COLOR"):
-            environment.pop(name, None)
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=slave,
-            env=environment,
-            cwd=Path(__file__).parent,
-            text=True,
-        )
-        os.close(slave)
-
-    def _resize_tty(self, columns, lines):
-        size = struct.pack("HHHH", lines, columns, 0, 0)
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, size)
-
-    def resize(self, columns, lines):
-        self._resize_tty(columns, lines)
-        self.screen.resize(lines, columns)
-
-    def shown(self):
-        """The lines of the screen once the process says that it has drawn."""
-        assert self.process.stdout.readline() == "drawn\n"
-        self._read()
-        return [line.rstrip() for line in self.screen.display]
-
-    def go_on(self):
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def end(self):
-        self.go_on()
-        assert self.process.wait(timeout=20) == 0
-        self._read()
-        os.close(self._master)
-        self.process.stdin.close()
-        self.process.stdout.close()
-        return [line.rstrip() for line in self.screen.display if line.strip()]
-
-    def _read(self):
-        os.set_blocking(self._master, False)
-        while True:
-            try:
-                data = os.read(self._master, 65536)
-            except OSError:  # nothing more to read, or the other end is closed
-                return
-            if not data:
-                return
-            self._stream.feed(data)
+def eventually(terminal, wanted):
+    """The screen's lines, once one of them has the text."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        lines = terminal.lines()
+        if any(wanted in line for line in lines):
+            return lines
+        time.sleep(0.02)
+    pytest.fail(f"{wanted!r} is not in {lines}")
 
 
 @pytest.fixture
 def terminal():
-    terminal = Terminal(DRIVER, 80, 24)
+    terminal = Terminal([sys.executable, "-c", DRIVER], 80, 24, cwd=Path(__file__).parent)
     yield terminal
     if terminal.process.poll() is None:
         terminal.process.kill()
@@ -107,26 +49,20 @@ def terminal():
 
 
 def test_live_view_on_a_terminal(terminal, golden):
-    lines = terminal.shown()
-    golden("terminal", "\n".join(lines).rstrip() + "\n")
+    lines = eventually(terminal, "13/24")
+    golden("terminal", "\n".join(lines) + "\n")
     assert lines.count("trial 2 completed") == 1
-    assert sum("deep_cifar10" in line for line in lines) == 1
-    terminal.go_on()
-    terminal.shown()
-    left = terminal.end()
-    assert left == ["trial 0 completed", "trial 1 completed", "trial 2 completed"]
-
-
-@pytest.mark.parametrize("size", [(50, 24), (120, 40), (80, 12)])
-def test_a_resize_leaves_one_frame(terminal, size):
-    terminal.shown()
-    terminal.resize(*size)
-    terminal.go_on()
-    lines = terminal.shown()
-    assert sum("deep_cifar10" in line for line in lines) == 1
-    assert any("23/24" in line for line in lines)
-    assert not any("13/24" in line for line in lines)
-    terminal.end()
+    for complete, size in enumerate([(80, 24), (50, 24), (120, 40), (80, 12)], start=10):
+        terminal.resize(*size)
+        terminal.process.stdin.write(f"{complete}\n")
+        terminal.process.stdin.flush()
+        lines = eventually(terminal, f"{complete + 4}/24")
+        assert sum("deep_cifar10" in line for line in lines) == 1
+        assert not any(f"{complete + 3}/24" in line for line in lines)
+    terminal.wait()
+    assert terminal.process.returncode == 0
+    assert not any("deep_cifar10" in line for line in terminal.lines())
+    assert not terminal.screen.cursor.hidden
 
 
 def test_plain_lines(capsys):

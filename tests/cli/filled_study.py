@@ -1,0 +1,97 @@
+"""A database with one study whose trials ended in every way, without any training."""
+
+from datetime import UTC, datetime
+
+from optuna.trial import TrialState
+
+from sweep.space import SearchSpace, space_hash
+from sweep.spec import dump_study, parse_study
+from sweep.store import Store
+from sweep.store.records import StudyRecord
+from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask, trial_seed
+
+SPEC = """
+study: small
+data: {name: synthetic}
+fixed: {epochs: 4, depth: 3}
+search:
+  activation: [relu, swish, selu]
+  learning_rate: {low: 1.0e-5, high: 1.0, log: true}
+budget: {trials: 8}
+"""
+
+TRACEBACK = """Traceback (most recent call last):
+  File "train.py", line 3, in step
+    raise MemoryError("no memory left")
+MemoryError: no memory left
+"""
+LOG = "".join(f"line {number}\n" for number in range(1, 31))
+
+ENDED = (
+    ("relu", 0.001, StopReason.COMPLETED, (0.2, 0.3, 0.35, 0.4)),
+    ("swish", 0.0005, StopReason.COMPLETED, (0.21, 0.33, 0.41, 0.4312)),
+    ("selu", 0.9, StopReason.DIVERGED, (0.1,)),
+    ("relu", 0.00002, StopReason.PRUNED, (0.11, 0.12)),
+)
+
+
+def fill(url: str, *, study: str = "small") -> None:
+    """Two complete trials, one diverged, one pruned, one failed, one running."""
+    spec = parse_study(SPEC.replace("study: small", f"study: {study}"))
+    with Store.open(url) as store:
+        optuna_study = store.create_study(
+            StudyRecord(
+                name=study,
+                spec=dump_study(spec),
+                space_hash=space_hash(spec),
+                data_name="synthetic",
+                data_is_fallback=True,
+                data_fingerprint="0" * 64,
+                seed=spec.seed,
+                created_at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            ),
+            ["maximize"],
+            ["val_accuracy"],
+        )
+        space = SearchSpace.from_spec(spec)
+
+        def begin(activation, learning_rate):
+            params = {"activation": activation, "learning_rate": learning_rate}
+            optuna_study.enqueue_trial(params)
+            trial = optuna_study.ask()
+            task = TrialTask(
+                trial.number, space.suggest(trial), trial_seed(spec.seed, trial.number)
+            )
+            store.trial_started(study, task, "cpu0")
+            return trial
+
+        def epochs(trial, accuracies):
+            store.epochs_finished(
+                study,
+                [
+                    EpochReport(trial.number, i, 2.5 - a, a - 0.01, 2.4 - a, a, 0.001, 1.5)
+                    for i, a in enumerate(accuracies, start=1)
+                ],
+            )
+
+        for activation, learning_rate, reason, accuracies in ENDED:
+            trial = begin(activation, learning_rate)
+            epochs(trial, accuracies)
+            count = len(accuracies)
+            store.trial_ended(
+                study,
+                TrialResult(
+                    trial.number, reason, count, count, 328110, 12.5, "reference", "cpu:0"
+                ),
+                "cpu0",
+            )
+            trial.set_user_attr("stop_reason", reason.value)
+            if reason is StopReason.PRUNED:
+                optuna_study.tell(trial, state=TrialState.PRUNED)
+            else:
+                optuna_study.tell(trial, accuracies[-1])
+        failed = begin("selu", 0.01)
+        store.trial_failed(study, failed.number, "MemoryError: no memory left", TRACEBACK, LOG)
+        optuna_study.tell(failed, state=TrialState.FAIL)
+        epochs(begin("swish", 0.002), (0.2, 0.25))
+        store.worker_ready(study, "cpu0", 4321, "host", "cpu:0", "reference")

@@ -1,0 +1,161 @@
+"""Commands that read and change a database of finished trials."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+from filled_study import fill
+
+from sweep.store import Store
+
+URL = "sqlite:///sweep.db"
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("filled")
+    fill(f"sqlite:///{directory}/sweep.db")
+    return directory / "sweep.db"
+
+
+@pytest.fixture
+def one_study(workdir, filled):
+    shutil.copy(filled, workdir / "sweep.db")
+    return workdir
+
+
+@pytest.fixture
+def two_studies(one_study):
+    fill(URL, study="large")
+    return one_study
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("studies", ["studies"]),
+        ("status", ["status"]),
+        ("trials", ["trials"]),
+        ("trials-best", ["trials", "--sort", "value", "--limit", "2"]),
+        ("trials-failed", ["trials", "small", "--failed"]),
+        ("show", ["show", "1"]),
+        ("show-failed", ["show", "4"]),
+    ],
+)
+def test_text_and_json_are_golden(cli, golden, one_study, name, words):
+    text = cli(*words)
+    assert text.code == 0
+    golden(name, text.out + text.err)
+    document = cli(*words, "--json")
+    assert (document.code, document.err) == (0, "")
+    json.loads(document.out)
+    golden(f"{name}-json", document.out)
+
+
+def test_a_running_study_shows_its_driver_and_workers(cli, golden, one_study):
+    with Store.open(URL) as store, store.driver_lock("small"):
+        store.worker_ready("small", "cpu0", 4321, "host", "cpu:0", "reference")
+        outcome = cli("status")
+        document = json.loads(cli("status", "--json").out)
+    assert document["driver_pid"] > 0
+    assert document["workers"][0]["trials"] == [5]
+    golden("status-running", outcome.out.replace(str(document["driver_pid"]), "<pid>"))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("several-studies", ["trials"]),
+        ("near-miss", ["trials", "smal"]),
+        ("no-study", ["trials", "unheard-of"]),
+        ("no-trial", ["show", "99", "--study", "small"]),
+        ("no-failure", ["retry", "0", "--study", "small"]),
+        ("top-needs-directory", ["export", "small", "--top", "2"]),
+    ],
+)
+def test_errors_about_studies_are_golden(cli, golden, two_studies, name, words):
+    outcome = cli(*words)
+    assert (outcome.code, outcome.out) == (2, "")
+    golden(f"error-{name}", outcome.err)
+
+
+def test_an_empty_database(cli, workdir):
+    Store.open(URL).close()
+    assert "no studies yet" in cli("studies").err
+    outcome = cli("trials")
+    assert outcome.code == 2
+    assert "holds no study" in outcome.err
+
+
+def test_retry(cli, golden, one_study):
+    outcome = cli("retry")
+    golden("retry", outcome.out)
+    assert "no failed trial" in cli("retry").err
+    status = json.loads(cli("status", "--json").out)
+    assert status["trials"]["retried"] == 1
+    assert status["trials"]["failed"] == 0
+    assert status["trials"]["finished"] == 4
+    assert json.loads(cli("trials", "--json").out)[6]["retry_of"] == 4
+
+
+def test_delete_asks(cli, two_studies, monkeypatch):
+    monkeypatch.setattr("click.confirm", lambda *_, **__: False)
+    outcome = cli("delete", "large")
+    assert (outcome.code, outcome.err) == (1, "nothing deleted\n")
+    assert len(json.loads(cli("studies", "--json").out)) == 2
+    outcome = cli("delete", "large", "--yes")
+    assert (outcome.code, outcome.out) == (0, "deleted large with 6 trials\n")
+    assert [row["study"] for row in json.loads(cli("studies", "--json").out)] == ["small"]
+
+
+def test_storage_by_option_variable_and_path(cli, one_study, monkeypatch):
+    expected = cli("studies").out
+    (one_study / "runs").mkdir()
+    shutil.move(one_study / "sweep.db", one_study / "runs" / "a.db")
+    assert cli("studies").code == 1
+    assert cli("studies", "--storage", "runs/a.db").out == expected
+    assert cli("studies", "--storage", "sqlite:///runs/a.db").out == expected
+    monkeypatch.setenv("SWEEP_STORAGE", "runs/a.db")
+    assert cli("studies").out == expected
+
+
+def test_storage_upgrade(cli, one_study):
+    outcome = cli("storage", "upgrade")
+    assert outcome.code == 0
+    assert outcome.out.startswith("the schema is up to date")
+    document = json.loads(cli("storage", "upgrade", "--json").out)
+    assert document["from"] == document["to"]
+
+
+def test_report(cli, one_study):
+    outcome = cli("report", "-o", "page.html")
+    assert (outcome.code, outcome.out) == (0, "wrote page.html\n")
+    assert "small" in (one_study / "page.html").read_text()
+
+
+def test_export_to_standard_output_and_files(cli, one_study):
+    text = cli("export").out
+    assert "swish" in text
+    outcome = cli("export", "--trial", "0", "-o", "relu.yaml")
+    assert outcome.out == "wrote relu.yaml (trial 0 of small)\n"
+    assert outcome.err == "next: sweep train relu.yaml\n"
+    document = json.loads(cli("export", "--top", "2", "--json").out)
+    assert [item["trial"] for item in document] == [1, 0]
+    assert cli("export", "--top", "2", "--format", "python", "-o", "out").code == 0
+    assert len(list((one_study / "out").iterdir())) == 2
+
+
+def test_a_closed_pipe_ends_a_table(one_study):
+    code = "import sys; from sweep.cli import main; sys.exit(main())"
+    run = subprocess.run(
+        f'{sys.executable} -c "{code}" trials | head -1; echo ${{PIPESTATUS[0]}}',
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.splitlines()[-1] == "0"
+    assert run.stderr == ""

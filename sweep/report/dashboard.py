@@ -1,6 +1,7 @@
 """Optuna's dashboard with our figures and notes in it."""
 
 import ipaddress
+import socket
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,19 +110,26 @@ def make_server(store: Store, host: str, port: int) -> wsgi.Server:
             next_step="it can delete studies and asks for no password; to reach it from "
             f"elsewhere, forward a port: ssh -L {port}:127.0.0.1:{port} this-machine",
         )
+    _check_free(host, port)
     application = optuna_dashboard.wsgi(store.optuna_storage)
     server = wsgi.Server((host, port), only_local(application), numthreads=THREADS)
+    server.prepare()
+    return server
+
+
+def _check_free(host: str, port: int) -> None:
+    """Bind once: the server would leave its socket open where it cannot bind."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        server.prepare()
-    except OSError as error:
+        socket.create_server((host, port), family=family).close()
+    except (OSError, OverflowError) as error:
         raise UsageError(
             "the dashboard cannot listen there",
             where=f"{host}:{port}",
             expected="a free port",
-            received=str(error).splitlines()[0],
+            received=str(error),
             next_step="choose another port with --port; 0 takes any free one",
         ) from error
-    return server
 
 
 def url_of(server: wsgi.Server) -> str:

@@ -66,10 +66,10 @@ def suggest(trial: optuna.Trial) -> TrialConfig:
     ).canonical()
 
 
-def simulate(number: int, config: TrialConfig, error: str = "ValueError: odd shape") -> Outcome:
+def simulate(number: int, config: TrialConfig) -> Outcome:
     chance = random.Random(number)
     if chance.random() < 0.05:
-        return Outcome(config, (), StopReason.COMPLETED, error)
+        return Outcome(config, (), StopReason.COMPLETED, "ValueError: odd shape")
     rate = config.learning_rate / (1.0 - config.momentum if config.optimizer == "sgd" else 0.1)
     normed = config.batch_norm != "none"
     diverges = rate > (3.0 if normed else 0.8)
@@ -146,14 +146,7 @@ def record(
     )
 
 
-def fill(
-    store: Store,
-    trials: int,
-    *,
-    objectives: int = 1,
-    error: str = "ValueError: odd shape",
-    **about: Any,
-) -> str:
+def fill(store: Store, trials: int, *, objectives: int = 1, **about: Any) -> str:
     """Run a simulated study through the store as the driver does; returns its name."""
     kept = record(**about)
     study = store.create_study(
@@ -163,15 +156,15 @@ def fill(
     )
     study.sampler = optuna.samplers.RandomSampler(seed=1)
     for _ in range(trials):
-        run_one(store, study, error)
+        run_one(store, study)
     return kept.name
 
 
-def run_one(store: Store, study: optuna.Study, error: str = "ValueError: odd shape") -> None:
+def run_one(store: Store, study: optuna.Study) -> None:
     trial = study.ask()
     number, name = trial.number, study.study_name
     config = suggest(trial)
-    outcome = simulate(number, config, error)
+    outcome = simulate(number, config)
     task = TrialTask(number=number, config=config, seed=trial_seed(42, number))
     store.trial_started(name, task, "cpu-0")
     store.epochs_finished(name, outcome.reports)
@@ -180,6 +173,14 @@ def run_one(store: Store, study: optuna.Study, error: str = "ValueError: odd sha
     else:
         store.trial_failed(name, number, outcome.error, "Traceback ...", "last lines")
     tell(study, trial, outcome)
+
+
+def fail_one(store: Store, study: optuna.Study, error: str) -> None:
+    trial = study.ask()
+    task = TrialTask(number=trial.number, config=TrialConfig(), seed=0)
+    store.trial_started(study.study_name, task, "cpu-0")
+    store.trial_failed(study.study_name, trial.number, error, "Traceback ...", "last lines")
+    study.tell(trial, state=TrialState.FAIL)
 
 
 def trial_row(number: int, **changes: Any) -> dict[str, Any]:

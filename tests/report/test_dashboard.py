@@ -1,0 +1,185 @@
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import report_studies
+from optuna.storages import BaseStorage
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
+
+from sweep.errors import StoreError, UsageError
+from sweep.report.dashboard import make_server, publish, serve, url_of
+from sweep.store import Store
+
+FIGURES = {"sweep-activation-initializer", "sweep-momentum", "sweep-dropout", "sweep-batch-norm"}
+
+
+def attributes(store: Store) -> dict[str, Any]:
+    study_id = store.optuna_storage.get_study_id_from_name("cifar-deep")
+    return store.optuna_storage.get_study_system_attrs(study_id)
+
+
+def note(store: Store, number: int | None = None) -> str:
+    trial_id = None
+    if number is not None:
+        study_id = store.optuna_storage.get_study_id_from_name("cifar-deep")
+        trial_id = store.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    return get_note_from_system_attrs(attributes(store), trial_id)["body"]
+
+
+@pytest.fixture
+def written(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the study's attributes, in the order of writing."""
+    keys: list[str] = []
+    storage = store.optuna_storage
+    original = storage.set_study_system_attr
+
+    def spy(study_id: int, key: str, value: Any) -> None:
+        keys.append(key)
+        original(study_id, key, value)
+
+    monkeypatch.setattr(storage, "set_study_system_attr", spy)
+    return keys
+
+
+def test_publish_puts_figures_and_notes_on_the_study(store: Store) -> None:
+    figures = get_plotly_graph_objects(attributes(store))
+    assert set(figures) == FIGURES
+    for source in figures.values():
+        assert json.loads(source)["layout"]["title"]["text"].startswith("<b>")
+    assert "# cifar-deep" in note(store)
+    for row in store.trial_rows("cifar-deep"):
+        expected = row["error"] or f"stopped: {row['stop_reason']}"
+        assert expected in note(store, row["number"])
+
+
+def test_publishing_again_writes_nothing(store: Store, written: list[str]) -> None:
+    publish(store, "cifar-deep")
+    assert written == []
+
+
+def test_one_more_trial_writes_one_more_trial_note(store: Store, written: list[str]) -> None:
+    report_studies.run_one(store, store.load_study("cifar-deep"))
+    publish(store, "cifar-deep")
+    numbered = {key.split(":")[1] for key in written if key.split(":")[1].isdigit()}
+    study_id = store.optuna_storage.get_study_id_from_name("cifar-deep")
+    latest = store.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, 40)
+    assert numbered == {str(latest)}
+    assert set(get_plotly_graph_objects(attributes(store))) == FIGURES
+
+
+def test_running_trials_get_no_note(store: Store) -> None:
+    store.load_study("cifar-deep").ask()
+    publish(store, "cifar-deep")
+    assert note(store, 40) == ""
+
+
+@pytest.mark.parametrize("number", [None, 5])
+def test_a_note_that_a_person_edited_is_left_alone(store: Store, number: int | None) -> None:
+    storage: BaseStorage = store.optuna_storage
+    study_id = storage.get_study_id_from_name("cifar-deep")
+    trial_id = None
+    if number is not None:
+        trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, number)
+    save_note_with_version(storage, study_id, trial_id, 2, "mine")
+    publish(store, "cifar-deep")
+    assert note(store, number) == "mine"
+
+
+@pytest.mark.parametrize(("trials", "objectives"), [(0, 1), (2, 2)])
+def test_publish_young_and_multi_objective_studies(
+    fresh_store: Store, trials: int, objectives: int
+) -> None:
+    report_studies.fill(fresh_store, trials, objectives=objectives)
+    publish(fresh_store, "cifar-deep")
+    assert set(get_plotly_graph_objects(attributes(fresh_store))) == FIGURES
+
+
+def test_publish_needs_a_study(fresh_store: Store) -> None:
+    with pytest.raises(StoreError, match="no study"):
+        publish(fresh_store, "nowhere")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org", "::", ""])
+def test_other_machines_are_refused(store: Store, host: str) -> None:
+    with pytest.raises(UsageError, match="to this machine only") as caught:
+        make_server(store, host, 0)
+    assert caught.value.received == repr(host)
+
+
+def test_a_taken_port_is_explained(store: Store) -> None:
+    first = make_server(store, "127.0.0.1", 0)
+    try:
+        with pytest.raises(UsageError, match="cannot listen") as caught:
+            make_server(store, "127.0.0.1", first.bind_addr[1])
+        assert "--port" in str(caught.value)
+    finally:
+        first.stop()
+
+
+def test_serve_needs_a_database(tmp_path: Any) -> None:
+    with pytest.raises(StoreError):
+        serve(f"sqlite:///{tmp_path / 'none.db'}", ready=lambda url: None)
+
+
+@pytest.fixture
+def address(store: Store) -> Iterator[str]:
+    server = make_server(store, "127.0.0.1", 0)
+    thread = threading.Thread(target=server.serve)
+    thread.start()
+    try:
+        yield url_of(server)
+    finally:
+        server.stop()
+        thread.join()
+
+
+def get(address: str, path: str, host: str | None = None) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=30)
+    try:
+        connection.request("GET", path, headers={} if host is None else {"Host": host})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def test_the_api_lists_the_study_with_its_metric_name(store: Store, address: str) -> None:
+    status, body = get(address, "/api/studies")
+    assert status == 200
+    (summary,) = json.loads(body)["study_summaries"]
+    assert summary["study_name"] == "cifar-deep"
+    status, body = get(address, f"/api/studies/{summary['study_id']}?after=0")
+    detail = json.loads(body)
+    assert len(detail["trials"]) == 40
+    assert {figure["id"] for figure in detail["plotly_graph_objects"]} == FIGURES
+    assert detail["objective_names"] == ["val_accuracy"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "192.168.1.7"])
+def test_a_foreign_host_name_is_refused(address: str, host: str) -> None:
+    assert get(address, "/api/studies", host)[0] == 403
+
+
+@pytest.mark.parametrize("host", ["localhost:8080", "127.0.0.1", "[::1]:8080"])
+def test_names_of_this_machine_are_served(address: str, host: str) -> None:
+    assert get(address, "/api/studies", host)[0] == 200
+
+
+def test_ready_is_told_the_address_and_an_interrupt_ends_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addresses: list[str] = []
+
+    def interrupted(url: str) -> None:
+        addresses.append(url)
+        raise KeyboardInterrupt
+
+    serve(store.url, port=0, ready=interrupted)
+    (url,) = addresses
+    assert url.startswith("http://127.0.0.1:")
+    assert url.endswith("/dashboard/")

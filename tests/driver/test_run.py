@@ -1,0 +1,225 @@
+"""Whole studies on real worker processes, with the numpy engine in the place of TensorFlow."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import softmax_engine as faults
+from study_host import STUDY, Host, Listener, study_of
+
+from sweep.driver import retry_failed
+from sweep.errors import StudyMismatchError, UsageError
+from sweep.trial import TrialConfig, trial_seed
+
+FAULTY = """
+study: faulty
+data: {name: synthetic}
+fixed: {epochs: 2, learning_rate: 0.05}
+search: {depth: [%s]}
+sampler: {name: grid}
+budget: {trials: 10}
+"""
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def figures(host: Host, study: str = "colours") -> list[tuple[Any, ...]]:
+    """Everything about the trials of a study that a repetition must reproduce."""
+    with host.store() as store:
+        rows = store.trial_rows(study)
+        return [
+            (
+                row["number"],
+                row["state"],
+                row["values"],
+                row["params"],
+                row["seed"],
+                [
+                    (e["epoch"], e["loss"], e["val_accuracy"])
+                    for e in store.epoch_rows(study, row["number"])
+                ],
+            )
+            for row in rows
+        ]
+
+
+def test_a_study_runs_to_the_end_of_its_budget(host: Host) -> None:
+    listener = Listener()
+    progress = host.run(study_of(), listener, workers=2)
+    assert (progress.finished, progress.failed, progress.running) == (12, 0, 0)
+    assert progress.pruned > 0
+    with host.store() as store:
+        rows = store.trial_rows("colours")
+        curves = {row["number"]: store.epoch_rows("colours", row["number"]) for row in rows}
+        (study,) = store.study_rows()
+    assert [row["number"] for row in rows] == list(range(12))
+    for row in rows:
+        epochs = [epoch["epoch"] for epoch in curves[row["number"]]]
+        assert epochs == list(range(1, row["epochs"] + 1))
+        assert row["seed"] == trial_seed(42, row["number"])
+        assert row["values"] == [curves[row["number"]][-1]["val_accuracy"]]
+        assert row["state"] == ("PRUNED" if row["stop_reason"] == "pruned" else "COMPLETE")
+        assert row["epochs"] == 6 or row["state"] == "PRUNED"
+    complete = [row for row in rows if row["state"] == "COMPLETE"]
+    assert progress.best is not None
+    assert progress.best.values[0] == max(row["values"][0] for row in complete)
+    assert progress.best.values[0] == study["best_value"]
+    assert progress.best.config == TrialConfig(**rows[progress.best.number]["config"])
+    assert progress.trial_epochs == sum(row["epochs"] for row in rows)
+    assert {worker.name for worker in listener.updates[-1].workers} == {"cpu0", "cpu1"}
+
+
+def test_the_weights_of_the_best_trials_are_kept_and_no_others(host: Host) -> None:
+    host.run(study_of())
+    with host.store() as store:
+        rows = [r for r in store.trial_rows("colours") if r["state"] == "COMPLETE"]
+    best = sorted(rows, key=lambda r: (-r["values"][0], r["number"]))[:2]
+    named = {Path(row["weights"]) for row in rows if row["weights"]}
+    # Of equal values the earlier is kept, so the files are those of the two best.
+    assert named == {Path(row["weights"]) for row in best}
+    assert set((host.artifacts / "colours").iterdir()) == named
+
+
+def test_one_worker_repeats_a_study_exactly(tmp_path: Path) -> None:
+    repeated = []
+    for name in ("first", "second"):
+        host = Host(tmp_path / name)
+        host.directory.mkdir()
+        host.run(study_of())
+        repeated.append(figures(host))
+    assert repeated[0] == repeated[1]
+
+
+def test_a_stopped_study_resumes_with_the_figures_of_an_undisturbed_one(tmp_path: Path) -> None:
+    undisturbed, stopped = Host(tmp_path / "undisturbed"), Host(tmp_path / "stopped")
+    for host in (undisturbed, stopped):
+        host.directory.mkdir()
+    undisturbed.run(study_of())
+    progress = stopped.run(study_of(), Listener(stop_after_epochs=8))
+    assert progress.stopping
+    assert progress.finished < 12
+    with stopped.store() as store:
+        assert len(store.unfinished("colours")) == 1
+    listener = Listener()
+    progress = stopped.run(study_of(), listener)
+    assert progress.finished == 12
+    assert any("again" in message for message in listener.messages)
+    assert figures(stopped) == figures(undisturbed)
+
+
+def test_a_finished_study_starts_no_worker(host: Host) -> None:
+    spec = study_of(STUDY, "budget.trials=2", "budget.epochs=1")
+    host.run(spec)
+    started = time.monotonic()
+    listener = Listener()
+    assert host.run(spec, listener).finished == 2
+    assert listener.updates == []
+    assert time.monotonic() - started < 5
+    more = study_of(STUDY, "budget.trials=3", "budget.epochs=1")
+    assert host.run(more).finished == 3
+
+
+def test_wall_time_interrupts_and_the_next_run_goes_on(host: Host) -> None:
+    spec = study_of(STUDY, "fixed.epochs=100000", "budget.trials=1", "budget.wall_seconds=6s")
+    progress = host.run(spec)
+    assert (progress.finished, progress.stopping) == (0, True)
+    with host.store() as store:
+        (row,) = store.unfinished("colours")
+    assert row["stop_reason"] == "interrupted"
+    assert row["epochs"] > 0
+
+
+def test_a_failing_trial_keeps_its_traceback_and_stops_nothing(host: Host) -> None:
+    host.engine = "faulty"
+    spec = study_of(FAULTY % f"20, {faults.RAISES_WHILE_TRAINING}, 21")
+    progress = host.run(spec)
+    assert (progress.complete, progress.failed, progress.asked) == (2, 1, 3)
+    with host.store() as store:
+        (failed,) = store.trial_rows("faulty", failed_only=True)
+        row = store.trial_row("faulty", failed["number"])
+    assert row["params"] == {"depth": faults.RAISES_WHILE_TRAINING}
+    assert "training broke" in row["error"]
+    assert "Traceback" in row["traceback"]
+    assert "written by a library" in row["log"]
+
+
+def test_failed_trials_are_retried_once_each_and_count_once(host: Host) -> None:
+    host.engine = "faulty"
+    spec = study_of(FAULTY % f"20, {faults.RAISES_WHILE_TRAINING}")
+    host.run(spec)
+    with host.store() as store:
+        (failed,) = store.trial_rows("faulty", failed_only=True)
+        with pytest.raises(UsageError, match="cannot be retried"):
+            retry_failed(store, "faulty", [0, 1, 7])
+        assert retry_failed(store, "faulty") == [failed["number"]]
+        assert retry_failed(store, "faulty") == []
+        with pytest.raises(UsageError, match="cannot be retried"):
+            retry_failed(store, "faulty", [failed["number"]])
+    # What made it fail was mended: the same trial now runs under a new number and seed.
+    host.engine = "softmax"
+    with pytest.raises(StudyMismatchError):
+        host.run(study_of(FAULTY % "20, 30"))
+    progress = host.run(spec)
+    assert (progress.complete, progress.failed) == (2, 0)
+    with host.store() as store:
+        rows = store.trial_rows("faulty")
+    assert [row["state"] for row in rows].count("COMPLETE") == 2
+    assert rows[2]["params"] == {"depth": faults.RAISES_WHILE_TRAINING}
+    assert rows[2]["seed"] == trial_seed(42, 2)
+
+
+def test_a_trial_that_kills_its_worker_twice_fails_with_the_reason(host: Host) -> None:
+    host.engine = "faulty"
+    listener = Listener()
+    progress = host.run(study_of(FAULTY % f"{faults.KILLS_ITSELF}, 20"), listener)
+    assert (progress.complete, progress.failed) == (1, 1)
+    with host.store() as store:
+        (failed,) = store.trial_rows("faulty", failed_only=True)
+    assert failed["attempt"] == 2
+    assert "attempt 2" in failed["error"]
+    assert "SIGSEGV" in failed["error"]
+    assert sum("a new one takes its place" in message for message in listener.messages) == 2
+
+
+def test_divergence_ends_a_trial_at_once_with_a_finite_value(host: Host) -> None:
+    text = STUDY.replace("learning_rate: {low: 1.0e-4, high: 1.0, log: true}", "")
+    spec = study_of(text, "fixed.learning_rate=100.0", "budget.trials=3", "pruner.name=none")
+    progress = host.run(spec)
+    with host.store() as store:
+        rows = store.trial_rows("colours")
+    diverged = [row for row in rows if row["stop_reason"] == "diverged"]
+    assert progress.diverged == len(diverged)
+    for row in diverged:
+        assert row["state"] == "COMPLETE"
+        assert row["values"][0] <= 1 / 3
+        assert row["weights"] is None
+
+
+def test_a_grid_is_exhausted_without_repetition(host: Host) -> None:
+    text = STUDY.replace("{low: 1.0e-4, high: 1.0, log: true}", "[0.01, 0.1]").replace(
+        "{low: 0.0, high: 0.99, when", "{choices: [0.0, 0.9], when"
+    )
+    spec = study_of(text, "sampler.name=grid", "budget.trials=100", "fixed.epochs=1")
+    assert host.run(spec, Listener(stop_after_epochs=7)).finished < 18
+    progress = host.run(spec)
+    assert (progress.asked, progress.finished) == (18, 18)
+    with host.store() as store:
+        seen = [tuple(sorted(row["params"].items())) for row in store.trial_rows("colours")]
+    assert len(set(seen)) == 18
+
+
+def test_two_objectives_are_neither_pruned_nor_confused(host: Host) -> None:
+    text = STUDY.replace("pruner: {name: median, startup_trials: 3}", "") + (
+        "objectives:\n"
+        "  - {metric: val_accuracy, direction: maximize}\n"
+        "  - {metric: seconds_per_epoch, direction: minimize}\n"
+    )
+    progress = host.run(study_of(text, "budget.trials=4", "fixed.epochs=2"))
+    assert progress.complete == 4
+    with host.store() as store:
+        assert all(len(row["values"]) == 2 for row in store.trial_rows("colours"))
+        assert store.load_study("colours").metric_names == ["val_accuracy", "seconds_per_epoch"]

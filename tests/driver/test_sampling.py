@@ -1,0 +1,90 @@
+import optuna
+import pytest
+
+from sweep.driver.sampling import make_pruner, make_sampler, most_epochs
+from sweep.space import SearchSpace
+from sweep.spec import parse_study
+from sweep.spec.model import StudySpec
+
+SPACE = """
+search:
+  activation: [relu, selu, tanh]
+  optimizer: [sgd, adam]
+  momentum: {low: 0.0, high: 0.99, when: {optimizer: sgd}}
+  learning_rate: {low: 1.0e-4, high: 1.0, log: true}
+"""
+
+
+def study_spec(text: str) -> StudySpec:
+    return parse_study("study: sampled\ndata: {name: synthetic}\n" + text)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("tpe", optuna.samplers.TPESampler),
+        ("random", optuna.samplers.RandomSampler),
+        ("qmc", optuna.samplers.QMCSampler),
+        ("cmaes", optuna.samplers.CmaEsSampler),
+    ],
+)
+def test_a_study_chooses_the_same_after_a_restart(
+    name: str, kind: type[optuna.samplers.BaseSampler]
+) -> None:
+    spec = study_spec(f"sampler: {{name: {name}, startup_trials: 4}}\n" + SPACE)
+    assert isinstance(make_sampler(spec, 0), kind)
+    space = SearchSpace.from_spec(spec)
+
+    def choices(restart_at: int) -> list[dict[str, object]]:
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(storage=storage, study_name="sampled")
+        for number in range(12):
+            if number == restart_at:
+                study = optuna.load_study(storage=storage, study_name="sampled")
+            trial = study.ask()
+            study.sampler = make_sampler(spec, trial.number)
+            config = space.suggest(trial)
+            study.tell(trial, config.learning_rate + config.momentum)
+        return [trial.params for trial in study.trials]
+
+    assert choices(restart_at=7) == choices(restart_at=99)
+
+
+def test_another_seed_chooses_otherwise() -> None:
+    def first(seed: int) -> dict[str, object]:
+        spec = study_spec(f"seed: {seed}\n" + SPACE)
+        study = optuna.create_study()
+        trial = study.ask()
+        study.sampler = make_sampler(spec, trial.number)
+        SearchSpace.from_spec(spec).suggest(trial)
+        return trial.params
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", 50),
+        ("fixed: {epochs: 7}", 7),
+        ("fixed: {epochs: 7}\nbudget: {epochs: 3}", 3),
+        ("search: {epochs: [4, 9, 2]}", 9),
+        ("search: {epochs: {low: 2, high: 12}}", 12),
+    ],
+)
+def test_most_epochs_of_a_study(text: str, expected: int) -> None:
+    assert most_epochs(study_spec(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("none", optuna.pruners.NopPruner),
+        ("median", optuna.pruners.MedianPruner),
+        ("asha", optuna.pruners.SuccessiveHalvingPruner),
+        ("hyperband", optuna.pruners.HyperbandPruner),
+    ],
+)
+def test_pruners_by_name(name: str, kind: type[optuna.pruners.BasePruner]) -> None:
+    assert isinstance(make_pruner(study_spec(f"pruner: {{name: {name}}}")), kind)

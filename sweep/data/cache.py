@@ -49,7 +49,7 @@ class Entry:
 def default_cache_dir() -> Path:
     """`SWEEP_CACHE_DIR`, or the user's cache directory of this system."""
     chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("sweep")
+    return Path(os.path.expanduser(chosen)) if chosen else platformdirs.user_cache_path("sweep")
 
 
 class Cache:

@@ -95,8 +95,8 @@ def cifar10_in(path: Path) -> Source:
 
 def cifar10_in_keras_cache() -> list[Source]:
     """What Keras may have left behind, newest layout first; `KERAS_HOME` is respected."""
-    home = os.environ.get("KERAS_HOME")
-    datasets = (Path(home) if home else Path.home() / ".keras") / "datasets"
+    home = os.environ.get("KERAS_HOME") or os.path.join("~", ".keras")
+    datasets = Path(os.path.expanduser(home)) / "datasets"
     unpacked = (
         datasets / f"{cifar10.DIRECTORY}-target" / cifar10.DIRECTORY,
         datasets / cifar10.DIRECTORY,

@@ -2,13 +2,12 @@
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from sweep.data import cifar10, locate, synthetic
 from sweep.data.arrays import Arrays
-from sweep.data.cache import Cache, Entry, default_cache_dir
+from sweep.data.cache import Cache, Entry, Progress, default_cache_dir
 from sweep.data.download import Published, download
 from sweep.data.reference import DataRef
 from sweep.errors import DataError
@@ -19,8 +18,6 @@ PUBLISHED = Published(
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
     size_bytes=170_498_071,
 )
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,15 @@ def prepare(
             nothing to train on.
     """
     cache = Cache(cache_dir or default_cache_dir())
-    chosen = os.environ.get(locate.DATA_VARIABLE)
-    if data_dir is None and chosen:
-        data_dir = Path(chosen)
-    if data_dir is not None:
-        data_dir = data_dir.expanduser()
+    chosen = data_dir or os.environ.get(locate.DATA_VARIABLE) or None
+    place = None if chosen is None else Path(os.path.expanduser(chosen))
+    try:
+        return _prepare(spec, place, cache, progress)
+    except OSError as error:
+        raise DataError("the data cannot be looked for", received=str(error)) from error
+
+
+def _prepare(spec: DataSpec, data_dir: Path | None, cache: Cache, progress: Progress) -> DataRef:
     if spec.name == "synthetic":
         return _reference(spec, _synthetic(cache, progress), "synthetic", is_fallback=False)
     if spec.name != "cifar10":
@@ -126,7 +127,7 @@ def _synthetic(cache: Cache, progress: Progress) -> Entry:
 
 
 def _npz_path(name: str, data_dir: Path | None) -> Path:
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.suffix != ".npz":
         raise DataError(
             "there is no such data set",

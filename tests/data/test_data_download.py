@@ -1,41 +1,16 @@
 import hashlib
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from file_server import server
 
 from sweep.data import download as module
 from sweep.data.download import Published, download
 from sweep.errors import DataError
 
 CONTENT = bytes(range(256)) * 4000
-
-
-@contextmanager
-def server(content: bytes, announced: int | None = None, status: int = 200) -> Iterator[str]:
-    """Serve `content` on this machine; the address of it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(announced or len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}/file.tar.gz"
-        running.shutdown()
-        thread.join()
 
 
 def published(url: str) -> Published:

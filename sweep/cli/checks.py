@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -116,7 +117,7 @@ def check_tensorflow() -> Check:
     except subprocess.TimeoutExpired:
         return Check("tensorflow", "fail", f"did not load within {TENSORFLOW_SECONDS} seconds")
     if run.returncode != 0:
-        lines = run.stderr.strip().splitlines() or [f"exit code {run.returncode}"]
+        lines = run.stderr.strip().splitlines() or [_ending(run.returncode)]
         return Check(
             "tensorflow",
             "fail",
@@ -134,6 +135,10 @@ def check_tensorflow() -> Check:
             "pip install 'sweep[gpu]', and check the NVIDIA driver with nvidia-smi",
         )
     return Check("tensorflow", "ok", f"{found}, {f'{seen} GPUs' if seen else 'no GPU'}")
+
+
+def _ending(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def check_data(data_dir: Path | None) -> Iterator[Check]:
@@ -162,8 +167,8 @@ def check_data(data_dir: Path | None) -> Iterator[Check]:
             "cifar10",
             "warn",
             f"not on this machine: a run downloads {PUBLISHED.size_bytes / 1e6:.0f} MB",
-            "or put cifar-10-batches-py somewhere and name it with --data-dir; "
-            "without it studies/quickstart.yaml trains on synthetic images",
+            "let it, or put cifar-10-batches-py somewhere and name that with --data-dir; "
+            "without either studies/quickstart.yaml trains on synthetic images",
         )
 
 

@@ -53,6 +53,25 @@ def sweep(cli, study, monkeypatch):
     return cli
 
 
+def test_the_exported_winner_trains_again(sweep, workdir):
+    assert sweep("run", "colours.yaml", "--workers", "1").code == 0
+    assert sweep("export", "-o", "best.yaml").code == 0
+    outcome = sweep("train", "best.yaml")
+    assert outcome.code == 0, outcome.err
+    assert "reproduced exactly" in outcome.out
+    assert "none: colours.npz has no test split" in outcome.out
+    assert "epoch 3/3" in outcome.err
+    assert (workdir / "best-trained" / "curves.html").exists()
+    again = sweep("train", "best.yaml", "-o", "again", "--set", "config.epochs=2", "--json")
+    assert again.code == 0, again.err
+    document = json.loads(again.out)
+    assert (document["epochs"], document["kept_epoch"], document["test"]) == (2, 2, None)
+    assert document["comparison"]["is_exact"] is None
+    in_the_way = sweep("train", "best.yaml", "-o", "again")
+    assert in_the_way.code == 2
+    assert "not empty" in in_the_way.err
+
+
 def without_figures(text):
     text = re.sub(r"\b\d+m \d\ds|\b\d+(\.\d)?s\b", "<time>", text)
     text = re.sub(r"\d+\.\d+(e-?\d+)?", "<n>", text)

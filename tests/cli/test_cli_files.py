@@ -1,0 +1,150 @@
+"""Commands about study files, this machine and the dashboard."""
+
+from pathlib import Path
+
+import pytest
+from filled_study import SPEC, fill
+
+from sweep.cli import checks
+from sweep.cli.checks import Check
+from sweep.store import Store
+
+
+def test_init_writes_a_study_that_checks(cli):
+    outcome = cli("init")
+    assert outcome.code == 0
+    assert outcome.out == "wrote study.yaml\nnext: sweep check study.yaml\n"
+    assert cli("check", "study.yaml").code == 0
+    assert cli("init", "-").out == Path("study.yaml").read_text()
+
+
+def test_init_never_replaces_a_file(cli, golden):
+    Path("study.yaml").write_text("mine")
+    outcome = cli("init")
+    golden("error-init", f"exit code {outcome.code}\n{outcome.err}")
+    assert Path("study.yaml").read_text() == "mine"
+    assert cli("init", "nowhere/study.yaml").code == 2
+
+
+def test_check_is_golden(cli, golden):
+    Path("small.yaml").write_text(SPEC)
+    words = ("check", "small.yaml", "--set", "fixed.momentum=0.9", "--set", "fixed.optimizer=sgd")
+    outcome = cli(*words)
+    assert outcome.code == 0
+    golden("check", f"{outcome.out}--- standard error\n{outcome.err}")
+    document = cli(*words, "--json")
+    assert document.err == ""
+    golden("check-json", document.out)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("unknown-key", "budget:", "budgets:"),
+        ("unknown-choice", "swish", "swash"),
+        ("empty-range", "low: 1.0e-5", "low: 2.0"),
+        ("softmax", "swish", "softmax"),
+    ],
+)
+def test_errors_of_study_files_are_golden(cli, golden, name, old, new):
+    Path("small.yaml").write_text(SPEC.replace(old, new))
+    outcome = cli("check", "small.yaml")
+    assert (outcome.code, outcome.out) == (2, "")
+    golden(f"error-spec-{name}", outcome.err)
+
+
+@pytest.fixture
+def healthy(monkeypatch, tmp_path):
+    """Every slow or varying check replaced."""
+    monkeypatch.setenv("SWEEP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    monkeypatch.setattr(checks, "check_python", lambda: Check("python", "ok", "3.11"))
+    monkeypatch.setattr(checks, "check_packages", lambda: iter([Check("sweep", "ok", "1.0")]))
+    monkeypatch.setattr(
+        checks,
+        "check_samplers",
+        lambda: iter([Check("sampler gp", "warn", "torch is not installed", "pip install torch")]),
+    )
+    monkeypatch.setattr(
+        checks, "check_devices", lambda: iter([Check("workers", "ok", "cpu0 on cpu:0")])
+    )
+    monkeypatch.setattr(checks, "check_tensorflow", lambda: Check("tensorflow", "ok", "2.21"))
+
+
+def test_doctor_is_golden(cli, golden, healthy):
+    outcome = cli("doctor")
+    assert (outcome.code, outcome.err) == (0, "")
+    golden("doctor", outcome.out)
+    document = cli("doctor", "--json")
+    assert document.code == 0
+    golden("doctor-json", document.out)
+
+
+def test_doctor_fails_with_what_is_broken(cli, golden, healthy, monkeypatch):
+    broken = Check("tensorflow", "fail", "does not load: Illegal instruction", "install it again")
+    monkeypatch.setattr(checks, "check_tensorflow", lambda: broken)
+    Path("sweep.db").write_text("no database at all, and long enough to be looked at" * 100)
+    outcome = cli("doctor", "--data-dir", "nowhere")
+    assert outcome.code == 1
+    golden("doctor-broken", outcome.out)
+
+
+def test_doctor_survives_a_tensorflow_that_kills_its_process(monkeypatch):
+    monkeypatch.setattr(checks, "PROBE", "import os; os.kill(os.getpid(), 4)")
+    check = checks.check_tensorflow()
+    assert check.state == "fail"
+    assert "SIGILL" in check.found
+
+
+def test_doctor_tells_of_gpus_that_tensorflow_does_not_see(monkeypatch):
+    probe = 'print(\'{"tensorflow": "2.21.0", "keras": "3.15.1", "gpus": ["GPU:0"]}\')'
+    monkeypatch.setattr(checks, "PROBE", probe)
+    monkeypatch.setattr("sweep.executors.devices.find_gpus", lambda: ("a", "b"))
+    check = checks.check_tensorflow()
+    assert (check.state, check.found) == (
+        "warn",
+        "tensorflow 2.21.0, keras 3.15.1: sees 1 of 2 GPUs",
+    )
+    monkeypatch.setattr("sweep.executors.devices.find_gpus", lambda: ("a",))
+    assert checks.check_tensorflow().state == "ok"
+
+
+def test_doctor_finds_the_packages_and_devices():
+    assert {check.state for check in checks.check_packages()} == {"ok"}
+    assert [check.name for check in checks.check_devices()] == ["processor", "workers"]
+
+
+def test_dashboard_publishes_serves_and_opens_a_browser(cli, monkeypatch):
+    fill("sqlite:///sweep.db")
+    served, opened = [], []
+
+    def serve(url, host, port, *, ready):
+        served.append((url, host, port))
+        ready("http://127.0.0.1:8099/dashboard/")
+
+    monkeypatch.setattr("sweep.report.dashboard.serve", serve)
+    monkeypatch.setattr("click.launch", opened.append)
+    outcome = cli("dashboard", "--port", "8099")
+    assert (outcome.code, outcome.out) == (0, "dashboard: http://127.0.0.1:8099/dashboard/\n")
+    assert served == [("sqlite:///sweep.db", "127.0.0.1", 8099)]
+    assert opened == ["http://127.0.0.1:8099/dashboard/"]
+    with Store.open("sqlite:///sweep.db") as store:
+        storage = store.optuna_storage
+        attributes = storage.get_study_system_attrs(storage.get_study_id_from_name("small"))
+    assert any("sweep-" in key for key in attributes), list(attributes)
+
+
+def test_dashboard_without_a_browser(cli, monkeypatch):
+    fill("sqlite:///sweep.db")
+    monkeypatch.setattr(
+        "sweep.report.dashboard.serve", lambda *_, ready: ready("http://127.0.0.1:1/")
+    )
+    monkeypatch.setattr("click.launch", lambda _: pytest.fail("a browser was opened"))
+    assert cli("dashboard", "--no-browser").code == 0
+
+
+def test_dashboard_is_for_this_machine_only(cli):
+    fill("sqlite:///sweep.db")
+    outcome = cli("dashboard", "--host", "0.0.0.0", "--no-browser")
+    assert outcome.code == 2
+    assert "this machine only" in outcome.err

@@ -232,7 +232,7 @@ class _Slot:
 
 
 class _DivergenceWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends an epoch at the batch after which there is nothing left to train."""
+    """Ends an epoch early, within a few steps of those that left nothing to train."""
 
     def __init__(self, penalty: float) -> None:
         super().__init__()

@@ -1,12 +1,10 @@
-"""Small data on disk, and every engine on it."""
-
-from collections.abc import Iterator
+"""Small data on disk, and settings of TensorFlow for all tests of engines."""
 
 import numpy as np
 import pytest
 
 from sweep.data import DataRef
-from sweep.engines import Engine, make_engine
+from sweep.engines.device import configure_device
 
 IMAGES, TRAIN, VALIDATION = 512, (0, 384), (384, 512)
 
@@ -32,15 +30,7 @@ def small_data(tmp_path_factory: pytest.TempPathFactory) -> DataRef:
     )
 
 
-@pytest.fixture(params=["reference"])
-def engine_name(request: pytest.FixtureRequest) -> str:
-    """Name of each engine in turn."""
-    return str(request.param)
-
-
-@pytest.fixture
-def engine(engine_name: str, small_data: DataRef) -> Iterator[Engine]:
-    """An empty engine."""
-    made = make_engine(engine_name, small_data, "cpu:0")
-    yield made
-    made.abandon()
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """The settings that trials train with."""
+    configure_device("cpu:0")

@@ -1,0 +1,81 @@
+"""Making engines, preparing their device and writing their files."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import pytest
+import tensorflow as tf
+
+from sweep.data import DataRef
+from sweep.engines import make_engine
+from sweep.engines.device import configure_device
+from sweep.engines.weights import save_network
+from sweep.errors import ExecutorError
+
+
+def test_unknown_engine_is_refused(small_data: DataRef) -> None:
+    with pytest.raises(ExecutorError, match="no such engine") as caught:
+        make_engine("magic", small_data, "cpu:0")
+    assert caught.value.received == "'magic'"
+
+
+def test_unknown_device_is_refused(small_data: DataRef) -> None:
+    with pytest.raises(ExecutorError, match="no such device"):
+        make_engine("reference", small_data, "tpu:0")
+
+
+def test_absent_gpu_is_refused(small_data: DataRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    with pytest.raises(ExecutorError, match="sees no GPU") as caught:
+        make_engine("reference", small_data, "gpu:0")
+    assert caught.value.next_step is not None
+
+
+def test_other_backends_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ExecutorError, match="on TensorFlow"):
+        configure_device("cpu:0")
+
+
+def test_a_cpu_worker_has_one_thread() -> None:
+    configure_device("cpu:1")
+    assert tf.config.threading.get_intra_op_parallelism_threads() == 1
+    assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+
+
+def test_settings_that_come_too_late_are_reported(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def too_late(threads: int) -> None:
+        raise RuntimeError("cannot be modified after initialization")
+
+    monkeypatch.setattr(tf.config.threading, "set_intra_op_parallelism_threads", too_late)
+    configure_device("cpu:0")
+    assert "keeps its settings for cpu:0" in caplog.text
+
+
+def test_engines_are_listed_without_tensorflow() -> None:
+    code = "import sys, sweep.engines; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_failed_save_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    path = tmp_path / "trial.keras"
+    save_network(model, path)
+    complete = path.read_bytes()
+
+    def full(*args: Any) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space"):
+        save_network(model, path)
+    assert [file.name for file in tmp_path.iterdir()] == ["trial.keras"]
+    assert path.read_bytes() == complete

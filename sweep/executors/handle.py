@@ -183,8 +183,14 @@ class WorkerProcess:
                 sent = self._socket.send(self._outgoing)
                 del self._outgoing[:sent]
 
-    def receive(self) -> list[Event]:
-        """The events that have come, without waiting; sets `ended` when they were the last."""
+    def receive(self, elapsed_seconds: float) -> list[Event]:
+        """The events that have come, without waiting; sets `ended` when they were the last.
+
+        Args:
+            elapsed_seconds: Time since the last call in which the executor listened.
+        """
+        self._age_seconds += elapsed_seconds
+        self._silent_seconds += elapsed_seconds
         gone = self._process.poll() is not None
         messages: list[object] = []
         damage = ""
@@ -226,14 +232,12 @@ class WorkerProcess:
         self._stalled_seconds = 0.0
         return message
 
-    def grow_older(self, seconds: float) -> list[Event]:
-        """Count time in which the executor listened; kill the process if it is hung.
+    def kill_if_hung(self) -> list[Event]:
+        """Judge the process by what it sent, or failed to send.
 
         Returns:
             Events found while killing it.
         """
-        self._age_seconds += seconds
-        self._silent_seconds += seconds
         plan = self._plan
         if not self.ready:
             if self._age_seconds > plan.start_seconds:
@@ -250,7 +254,7 @@ class WorkerProcess:
         time.sleep(_STACKS_SECONDS)
         self._process.kill()
         self._wait()
-        events = self.receive()
+        events = self.receive(0.0)
         self.ended = reason
         return events
 

@@ -155,9 +155,9 @@ class ProcessExecutor(Executor):
         events: list[Event] = []
         for process in self._processes.values():
             process.flush()
-            events += process.receive()
+            events += process.receive(elapsed)
             if process.ended is None:
-                events += process.grow_older(elapsed)
+                events += process.kill_if_hung()
             if process.ready:
                 self._failed_starts[process.name] = 0
         return events

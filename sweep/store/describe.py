@@ -23,7 +23,8 @@ def _row(table: str, column: str, kind: str, meaning: str | None) -> dict[str, s
     return {"table": table, "column": column, "type": kind, "meaning": meaning or ""}
 
 
-# `->>` reads a setting out of `config`, in SQLite from 3.38 on as in PostgreSQL.
+# `->>` reads a setting out of `config`, in SQLite from 3.38 on as in PostgreSQL: that keeps one
+# column for all settings, a new one needs no migration, and the same query serves both.
 EXAMPLE_QUERIES: Final[dict[str, str]] = {
     "Mean validation accuracy by activation and initializer": """\
 SELECT t.config ->> 'activation' AS activation,
@@ -46,7 +47,7 @@ WHERE t.trial_id = (SELECT o.trial_id
                     JOIN trials o ON o.study_id = s.study_id AND o.state = 'COMPLETE'
                     JOIN trial_values v ON v.trial_id = o.trial_id AND v.objective = 0
                     WHERE s.name = 'quickstart'
-                    ORDER BY v.value DESC LIMIT 1)
+                    ORDER BY v.value DESC LIMIT 1)  -- ASC if the study minimizes
 ORDER BY e.epoch;
 """,
     "Failed and diverged trials, with the reason": """\

@@ -1,4 +1,3 @@
-import os
 import sqlite3
 import subprocess
 import sys
@@ -140,17 +139,6 @@ def test_a_database_that_may_only_be_read(url: str, database: Path) -> None:
             assert caught.value.what == "the database cannot be written"
 
 
-def test_a_file_without_permission(url: str, database: Path) -> None:
-    with Store.open(url) as store:
-        create(store)
-    database.chmod(0o444)
-    if os.access(database, os.W_OK):
-        database.chmod(0o644)
-        pytest.skip("permissions do not bind this user")
-    with Store.open(url) as store, pytest.raises(StoreError, match="cannot be written"):
-        store.log("quickstart", "info", "hello")
-
-
 def test_a_database_locked_for_long(
     store: Store, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +151,7 @@ def test_a_database_locked_for_long(
             hurried.log("quickstart", "info", "hello")
 
 
+@pytest.mark.slow
 def test_processes_may_open_a_new_database_at_once(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'sweep.db'}"
     program = """

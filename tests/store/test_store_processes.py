@@ -39,9 +39,9 @@ def errors(words: list[str]) -> list[str]:
 
 @pytest.mark.slow
 def test_readers_poll_while_a_driver_writes(url: str) -> None:
-    found = host("poll", url, 40)
+    found = host("poll", url, 20)
     assert [errors(words) for words in found["said"]] == [[]] * 4
-    assert [len(words) >= 40 for words in found["said"]] == [True] * 4
+    assert [len(words) >= 20 for words in found["said"]] == [True] * 4
     assert {key: found[key] for key in WHOLE} == WHOLE
 
 
@@ -147,7 +147,7 @@ def test_waiting_for_a_lock(tmp_path: Path) -> None:
 
     def wait() -> None:
         with file_lock(path, wait=True):
-            order.append("waited")
+            order.append("waited" if path.exists() else "locked a file that was removed")
 
     waiting = threading.Thread(target=wait)
     with file_lock(path, wait=False):

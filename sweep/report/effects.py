@@ -26,7 +26,8 @@ from sweep.trial import FIELDS
 
 CONFIDENCE = 0.95
 MOST_LEVELS = 6
-BINS = 4
+MOST_BINS = 4
+LEAST_IN_BIN = 6
 # The intervals of two trials are so wide that they hide all others in a figure.
 LEAST_DRAWN = 3
 
@@ -50,13 +51,14 @@ def group_means(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
 def levels(trials: pd.DataFrame, name: str) -> pd.Series:
     """A setting as an ordered categorical of labels; missing where it has no effect.
 
-    A number with more than six different values is cut into four bins of about equally many
-    trials.
+    A number with more than six different values is cut into two to four bins of about equally
+    many trials.
     """
     values = active_values(trials, name)
     known = values.dropna()
     if FIELDS[name].type in (int, float) and known.nunique() > MOST_LEVELS:
-        bins = pd.qcut(known.astype(float), BINS, duplicates="drop")
+        count = min(MOST_BINS, max(2, len(known) // LEAST_IN_BIN))
+        bins = pd.qcut(known.astype(float), count, duplicates="drop")
         names = _bin_names(known.astype(float), bins)
         order = list(dict.fromkeys(names[c] for c in bins.cat.categories if c in names))
         labels = bins.map(names)

@@ -5,7 +5,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sweep.report.frames import StudyFrames
+import pandas as pd
+
+from sweep.report.frames import StudyFrames, active_values
 from sweep.report.style import metric
 from sweep.spec import parse_study
 from sweep.store.records import StudyRecord
@@ -61,7 +63,8 @@ def _best(frames: StudyFrames) -> list[str]:
     )
     if len(frames.directions) > 1:
         return [head, ""]
-    settings = "\n".join(f"{name}: {row[name]}" for name in frames.varied)
+    active = ((name, active_values(best, name).iloc[0]) for name in frames.varied)
+    settings = "\n".join(f"{name}: {_short(value)}" for name, value in active if pd.notna(value))
     return [head, "", *fenced(settings or "no setting varies"), ""]
 
 
@@ -88,9 +91,13 @@ def config_line(config: Mapping[str, Any]) -> str:
     """The settings that differ from the reference network's defaults: `momentum=0.9 ...`."""
     defaults = TrialConfig().to_dict()
     return (
-        " ".join(f"{k}={v}" for k, v in config.items() if v != defaults.get(k))
+        " ".join(f"{k}={_short(v)}" for k, v in config.items() if v != defaults.get(k))
         or "the reference network"
     )
+
+
+def _short(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def text(value: object) -> str:

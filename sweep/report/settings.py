@@ -46,28 +46,21 @@ def activation_by_initializer(frames: StudyFrames) -> Chart:
     mean = table["mean"].unstack().reindex(index=order_rows, columns=order_columns)
     count = table["count"].unstack().reindex_like(mean).fillna(0).astype(int)
     best = table["best"].unstack().reindex_like(mean)
-    cells = [
-        [f"{m:.3f}<br>n={n}" if n else "" for m, n in zip(*row, strict=True)]
-        for row in zip(mean.to_numpy(), count.to_numpy(), strict=True)
-    ]
     trace = go.Heatmap(
         x=[name.replace("_", "<br>", 1) for name in mean.columns],
         y=list(mean.index),
         z=[numbers(row) for _, row in mean.iterrows()],
         customdata=[numbers(row) for _, row in best.iterrows()],
-        text=cells,
-        texttemplate="%{text}",
-        textfont={"size": 10},
         colorscale=SCALE,
         xgap=2,
         ygap=2,
         colorbar={"thickness": 12, "outlinewidth": 0, "title": {"text": "mean"}},
-        hovertemplate="%{y}, %{x}<br>mean, n: %{text}<br>best %{customdata}<extra></extra>",
+        hovertemplate="%{y}, %{x}<br>mean %{z}, best %{customdata}<extra></extra>",
         hoverongaps=False,
     )
     figure = styled(
         frames,
-        [trace],
+        [trace, _cells(trace, count)],
         title,
         "mean of n ended trials; pruned ones as of their pruning",
         xaxis={"showgrid": False, "tickangle": 0, "tickfont": {"size": 11}, "type": "category"},
@@ -81,6 +74,30 @@ def activation_by_initializer(frames: StudyFrames) -> Chart:
         f"({plural(int(table.loc[top, 'count']), 'trial')})."
     )
     return Chart(key, figure, text)
+
+
+def _cells(heat: go.Heatmap, count: pd.DataFrame) -> go.Scatter:
+    """Mean and count in every cell, dark on light colours and light on dark ones."""
+    cells = [
+        (x, y, mean, int(count.iloc[row, column]))
+        for row, y in enumerate(heat.y)
+        for column, x in enumerate(heat.x)
+        if (mean := heat.z[row][column]) is not None
+    ]
+    means = [mean for *_, mean, _ in cells]
+    middle = (min(means) + max(means)) / 2
+    return go.Scatter(
+        x=[x for x, *_ in cells],
+        y=[y for _, y, *_ in cells],
+        mode="text",
+        text=[f"{mean:.3f}<br>n={n}" for *_, mean, n in cells],
+        textfont={
+            "size": 10,
+            "color": ["#000000" if mean > middle else "#FFFFFF" for mean in means],
+        },
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def momentum(frames: StudyFrames) -> Chart:
@@ -290,6 +307,7 @@ def _points(
         mode="markers",
         name=name,
         legendgroup=name,
+        showlegend=False,
         marker={"color": colour, "symbol": symbols, "size": 7, "opacity": 0.45 if faint else 0.85},
         hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
     )
@@ -309,7 +327,6 @@ def _means(
         marker={"color": colour, "symbol": "diamond", "size": 12},
         name=name,
         legendgroup=name,
-        showlegend=False,
         hovertemplate="mean %{y:.4g}, n=%{customdata}<extra></extra>",
     )
 

@@ -143,11 +143,14 @@ def test_heat_map_shows_means_and_counts_with_gaps_where_nothing_was_tried() -> 
         trial_row(n, values=[v], config={"activation": a, "kernel_initializer": i})
         for n, (a, i, v) in enumerate(pairs)
     ]
-    trace = settings.activation_by_initializer(frames_of(rows)).figure.data[0]
+    trace, cells = settings.activation_by_initializer(frames_of(rows)).figure.data
     assert list(trace.y) == ["relu", "selu"]
     assert list(trace.x) == ["lecun<br>normal", "he<br>normal"]
     assert [list(row) for row in trace.z] == [[None, 0.45], [0.6, None]]
-    assert [list(row) for row in trace.text] == [["", "0.450<br>n=2"], ["0.600<br>n=1", ""]]
+    assert set(zip(cells.y, cells.x, cells.text, strict=True)) == {
+        ("relu", "he<br>normal", "0.450<br>n=2"),
+        ("selu", "lecun<br>normal", "0.600<br>n=1"),
+    }
 
 
 def test_the_mean_curve_does_not_rise_because_weak_trials_end() -> None:

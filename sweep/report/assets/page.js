@@ -22,7 +22,11 @@
       }
       Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
     }
-    document.documentElement.dataset.drawn = String(figures.length);
+    Object.assign(document.documentElement.dataset, {
+      drawn: figures.length,
+      theme: dark.matches ? "dark" : "light",
+      width: narrow.matches ? "narrow" : "wide",
+    });
   }
 
   dark.addEventListener("change", draw);

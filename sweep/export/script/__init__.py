@@ -4,6 +4,7 @@ The script builds the network that `sweep.network` builds, with the same first w
 the batches that the reference engine serves. It contains only what the trial's config needs.
 """
 
+import json
 import re
 
 from sweep import __version__
@@ -145,4 +146,4 @@ def _main(config: TrialConfig, data: DataSpec, name: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return repr(text) if '"' in text else json.dumps(text, ensure_ascii=False)

@@ -56,8 +56,7 @@ class TrainingBatches(keras.utils.PyDataset):
     def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
         super().__init__()
         self.images, self.labels = images, labels
-        self.epoch = 0
-        self.on_epoch_end()
+        self.start_epoch(0)
 
     def __len__(self) -> int:
         return math.ceil(len(self.labels) / BATCH_SIZE)
@@ -68,13 +67,13 @@ class TrainingBatches(keras.utils.PyDataset):
         images = self.images[chosen]
 '''
 
-NEXT_ORDER = """\
+START_EPOCH = '''\
 
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        generator = np.random.default_rng(stream_seed("shuffle", self.epoch))
+    def start_epoch(self, epoch: int, logs=None) -> None:
+        """Draw what is random in an epoch, counted from 0; a callback for its begin."""
+        generator = np.random.default_rng(stream_seed("shuffle", epoch + 1))
         self.order = generator.permutation(len(self.labels))
-"""
+'''
 
 
 def has_own_classes(data: DataSpec) -> bool:
@@ -121,7 +120,7 @@ def _batches(config: TrialConfig) -> str:
     serve, draw = [], []
     if config.flip or config.shift:
         draw += [
-            '        generator = np.random.default_rng(stream_seed("augment", self.epoch))',
+            '        generator = np.random.default_rng(stream_seed("augment", epoch + 1))',
             "        chances = generator.random(len(self.labels))",
         ]
     if config.flip:
@@ -135,4 +134,4 @@ def _batches(config: TrialConfig) -> str:
             "        )",
         ]
     body = [*serve, "        return images, self.labels[chosen]"]
-    return BATCHES + "\n".join(body) + "\n" + NEXT_ORDER + "".join(f"{line}\n" for line in draw)
+    return BATCHES + "\n".join(body) + "\n" + START_EPOCH + "".join(f"{line}\n" for line in draw)

@@ -1,6 +1,6 @@
 """The part of the script that builds the network, as `sweep.network` does."""
 
-from sweep.export.script.layout import call, lines
+from sweep.export.script.layout import apply_layer, call, lines
 from sweep.trial import TrialConfig
 
 ACTIVATIONS = {"swish": "silu"}
@@ -92,7 +92,7 @@ def _build_model(config: TrialConfig, classes: str) -> str:
 
 def _standardisation(config: TrialConfig) -> str:
     axis = "(1, 2, 3)" if config.scaling == "feature" else "-1"
-    return call(
+    return apply_layer(
         "keras.layers.Normalization",
         [
             f"axis={axis}",
@@ -100,8 +100,6 @@ def _standardisation(config: TrialConfig) -> str:
             "variance=np.square(deviation)",
             'name="standardisation"',
         ],
-        before="signal = ",
-        after="(signal)",
         indent=4,
     )
 
@@ -121,9 +119,7 @@ def _hidden_dense(config: TrialConfig) -> str:
         arguments.append(f"kernel_constraint={_max_norm(config)}")
     arguments.append('name=f"hidden_{layer + 1}"')
     if not sparse:
-        dense = call(
-            "keras.layers.Dense", arguments, before="signal = ", after="(signal)", indent=8
-        )
+        dense = apply_layer("keras.layers.Dense", arguments, indent=8)
         return lines(_kernel(config), dense)
     return lines(
         _kernel(config),
@@ -150,11 +146,9 @@ def _max_norm(config: TrialConfig) -> str:
 
 
 def _batch_norm(config: TrialConfig) -> str:
-    return call(
+    return apply_layer(
         "keras.layers.BatchNormalization",
         [f"momentum={config.batch_norm_momentum!r}", 'name=f"batch_norm_{layer + 1}"'],
-        before="signal = ",
-        after="(signal)",
         indent=8,
     )
 
@@ -169,7 +163,7 @@ def _activation(config: TrialConfig) -> str:
         case function:
             keras_name = ACTIVATIONS.get(function, function)
             callee, arguments = "keras.layers.Activation", [f'"{keras_name}"', name]
-    return call(callee, arguments, before="signal = ", after="(signal)", indent=8)
+    return apply_layer(callee, arguments, indent=8)
 
 
 def _dropout(config: TrialConfig) -> str:
@@ -177,11 +171,9 @@ def _dropout(config: TrialConfig) -> str:
     last = config.dropout_position == "last"
     layer = "DEPTH - 1" if last else "layer"
     number = '"dropout_{DEPTH}"' if last else '"dropout_{layer + 1}"'
-    return call(
+    return apply_layer(
         f"keras.layers.{callee}",
         [repr(config.dropout_rate), f'seed=stream_seed("dropout", {layer})', f"name=f{number}"],
-        before="signal = ",
-        after="(signal)",
         indent=4 if last else 8,
     )
 
@@ -196,7 +188,7 @@ def _output(config: TrialConfig, classes: str) -> str:
             "keras.layers.Dense",
             [classes, 'activation="softmax"', "kernel_initializer=kernel", 'name="output"'],
             before="output = ",
-            after="(signal)",
             indent=4,
-        ),
+        )
+        + "(signal)",
     )

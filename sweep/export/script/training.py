@@ -14,9 +14,10 @@ STEP_SCHEDULES = ("one_cycle", "cosine", "exponential")
 
 ONE_CYCLE = '''\
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """Straight up from a tenth of the highest rate, back, then down to almost nothing."""
+    """Straight up from a tenth of the highest rate, back, then almost to nothing."""
 
     def __init__(self, highest: float, steps: int) -> None:
+        self.highest, self.steps = highest, steps
         first, last = highest / 10, highest / 10 / 1000
         half = (steps - (steps // 10 + 1)) // 2
         corners = [(0, first), (half, highest), (2 * half, first), (steps, last)]
@@ -30,6 +31,9 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
             line = low + (high - low) * (now - start) / (end - start)
             rate = keras.ops.where(now < end, line, rate)
         return rate
+
+    def get_config(self) -> dict[str, object]:
+        return {"highest": self.highest, "steps": self.steps}
 '''
 
 SMOOTHED_LOSS = '''\
@@ -60,7 +64,10 @@ def needs_steps(config: TrialConfig) -> bool:
 
 def callbacks(config: TrialConfig) -> str:
     """The callbacks, as one statement in the body of a function."""
-    items = ["keras.callbacks.TerminateOnNaN()"]
+    items = [
+        "keras.callbacks.LambdaCallback(on_epoch_begin=batches.start_epoch)",
+        "keras.callbacks.TerminateOnNaN()",
+    ]
     if config.schedule == "plateau":
         items.append(
             call(
@@ -81,8 +88,6 @@ def callbacks(config: TrialConfig) -> str:
                 indent=8,
             ).lstrip()
         )
-    if len(items) == 1:
-        return f"    callbacks = [{items[0]}]"
     listed = "\n".join(f"        {item}," for item in items)
     return f"    callbacks = [\n{listed}\n    ]"
 

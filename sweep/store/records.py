@@ -18,7 +18,8 @@ class StudyRecord:
         data_is_fallback: Whether the data stands in for what was asked.
         data_fingerprint: Digest of the data and its splits.
         seed: Seed of the study.
-        versions: Version by package name: sweep, python, optuna, tensorflow, keras, numpy.
+        versions: Version by package name: sweep, python, optuna, tensorflow, keras, numpy;
+            like `spec` and `git_revision`, of the last run that began.
         git_revision: Commit of the working directory, or None outside a repository.
         created_at: Time of the first run, UTC and aware.
     """

@@ -146,10 +146,11 @@ def differences(old_spec: str, new_spec: str) -> tuple[str, str]:
     paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
     if not paths:
         return "the search space of the first run", "another search space"
-    return tuple(  # type: ignore[return-value]  # two of them
-        ", ".join(f"{path}: {values.get(path, 'not set')}" for path in paths)
-        for values in (old, new)
-    )
+    return _settings(old, paths), _settings(new, paths)
+
+
+def _settings(values: Mapping[str, Any], paths: Sequence[str]) -> str:
+    return ", ".join(f"{path}: {values.get(path, 'not set')}" for path in paths)
 
 
 def _flat(spec: Any) -> dict[str, Any]:

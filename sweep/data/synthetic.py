@@ -35,7 +35,7 @@ CHUNK_IMAGES = 500
 # added to a strength (standard deviation 0.8 JITTER), times NOISE / 128 to a pixel (0.8 NOISE).
 JITTER = 36
 NOISE = 24
-BRIGHTNESS = 24
+BRIGHTNESS = 44
 
 
 def make(train_images: int = TRAIN_IMAGES, test_images: int = TEST_IMAGES) -> Arrays:

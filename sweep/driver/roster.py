@@ -52,9 +52,11 @@ class Seat:
         self.waiting = self.staying == 0
 
     def release(self, number: int) -> OpenTrial:
-        """Take a trial out of its slot."""
+        """Take a trial out of its slot; a worker left without trials waits for a directive."""
         self.leaving.discard(number)
-        return self.trials.pop(number)
+        open_trial = self.trials.pop(number)
+        self.waiting = self.waiting or self.staying == 0
+        return open_trial
 
 
 class Roster:

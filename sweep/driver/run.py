@@ -164,9 +164,7 @@ class _Driver:
                 open_trial = self._roster.seat(worker).release(event.result.number)
                 self._conclude(open_trial, event.result, worker)
             case TrialFailed():
-                seat = self._roster.seat(worker)
-                seat.waiting, seat.retire = True, ()
-                open_trial = seat.release(event.number)
+                open_trial = self._roster.seat(worker).release(event.number)
                 self._fail(open_trial, event.error, event.traceback, event.log)
             case WorkerLost():
                 self._lose(event)

@@ -75,7 +75,8 @@ def run_study(
         ExecutorError: Workers cannot be started or kept alive.
     """
     space = SearchSpace.from_spec(spec)
-    with store.driver_lock(spec.study):
+    # Optuna's own calls meet full disks and locked files too.
+    with store.driver_lock(spec.study), store.translated():
         study = store.create_study(
             study_record(spec, data),
             directions=[o.direction for o in spec.objectives],

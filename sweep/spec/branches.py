@@ -202,7 +202,7 @@ class Branches:
         return self._count(0, {})
 
     def _key(self, index: int, prefix: Prefix) -> tuple[int, tuple[Atom, ...]]:
-        return index, tuple(prefix[name] for name in self._live[index])
+        return index, tuple(map(prefix.__getitem__, self._live[index]))
 
     def _candidates(self, index: int, prefix: Prefix) -> tuple[Atom, ...]:
         domain = self.domains[index]

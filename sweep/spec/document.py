@@ -54,6 +54,13 @@ class _Dumper(yaml.SafeDumper):
         """Write every value out: people read these files."""
         return True
 
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Escape what is not printable: YAML knows more line ends than Python's text does."""
+        style = None if data.isprintable() else '"'
+        return yaml.ScalarNode("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 for _tag, _pattern, _first in RESOLVERS:
     _Loader.add_implicit_resolver(_tag, _pattern, list(_first))
@@ -130,9 +137,16 @@ def parse_document(text: str, source: str) -> Document:
             expected=f"at most {MAX_CHARACTERS} characters",
             received=f"{len(text)} characters",
         )
-    composer = _Composer(text, source)
     try:
-        return composer.document()
+        return _Composer(text, source).document()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SpecError(
+            "this is not valid YAML: a character is not allowed",
+            where=f"{source}:{line}",
+            expected="printable characters",
+            received=f"U+{error.character:04X}",
+        ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SpecError(

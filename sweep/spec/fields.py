@@ -173,6 +173,9 @@ def _step(
         wrong = f"above 0 and at most high - low = {width:g}"
     elif width / step > 1e6:
         wrong = f"at least {width / 1e6:g}, a millionth of the range"
+    elif not _is_exact(given):
+        # Optuna computes in decimals, too, and would move the upper end at every trial.
+        wrong = "low and step of so few digits that every value is exact"
     if wrong:
         raise SpecError(
             f"{dotted(path)} has an impossible step",
@@ -181,6 +184,12 @@ def _step(
             received=f"step: {shown(step)}",
         )
     return int(step) if info.type is int else float(step)
+
+
+def _is_exact(dimension: RangeSpec) -> bool:
+    low, high, step = (Decimal(str(x)) for x in (dimension.low, dimension.high, _gap(dimension)))
+    last = low + (high - low) // step * step
+    return Decimal(str(float(last))) == last
 
 
 def grid_size(dimension: RangeSpec, *, whole: bool) -> int | None:

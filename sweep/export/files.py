@@ -24,7 +24,7 @@ def write_file(path: Path, content: bytes, *, force: bool) -> None:
             raise UsageError(
                 "a file with other content is in the way",
                 where=str(path),
-                next_step="name another file, or overwrite it with --force",
+                next_step="name another file, or remove this one first",
             )
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,0 +1,84 @@
+"""A database with one study, whose trials were never trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import optuna
+
+from sweep.store import Store
+from sweep.store.records import StudyRecord
+from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
+
+SPEC = """
+study: small
+data: {name: cifar10, fallback: synthetic, train_images: 1000}
+search:
+  learning_rate: {low: 1.0e-5, high: 0.5, log: true}
+objectives: %s
+keep_weights: 2
+"""
+ONE = "[{metric: val_accuracy, direction: maximize}]"
+TWO = "[{metric: val_accuracy}, {metric: parameters, direction: minimize}]"
+
+
+def fill(store: Store, objectives: str = ONE) -> optuna.Study:
+    """A study without trials."""
+    metrics = ["val_accuracy", "parameters"] if objectives == TWO else ["val_accuracy"]
+    record = StudyRecord(
+        name="small",
+        spec=SPEC % objectives,
+        space_hash="5ace",
+        data_name="synthetic",
+        data_is_fallback=True,
+        data_fingerprint="f00d",
+        seed=42,
+        versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
+    )
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return store.create_study(record, ["maximize", "minimize"][: len(metrics)], metrics)
+
+
+def add(
+    store: Store,
+    study: optuna.Study,
+    values: Sequence[float] | None,
+    *,
+    curve: Sequence[float] = (0.2, 0.3),
+    reason: StopReason = StopReason.COMPLETED,
+    weights: Path | None = None,
+    rate: float = 0.00123,
+) -> int:
+    """A trial that ended with `values`, or still runs if they are None."""
+    trial = study.ask()
+    trial.suggest_float("learning_rate", 1e-5, 0.5, log=True)
+    config = TrialConfig(learning_rate=rate, dropout="dropout", dropout_rate=0.15, epochs=9)
+    store.trial_started("small", TrialTask(trial.number, config, seed=77 + trial.number), "cpu0")
+    reports = [
+        EpochReport(trial.number, epoch, 2.0, 0.1, 2.5 - accuracy, accuracy, rate, 1.0)
+        for epoch, accuracy in enumerate(curve, start=1)
+    ]
+    store.epochs_finished("small", reports)
+    if values is not None:
+        end(store, study, trial, values, reason, weights, len(curve))
+    return int(trial.number)
+
+
+def end(
+    store: Store,
+    study: optuna.Study,
+    trial: optuna.trial.Trial,
+    values: Sequence[float],
+    reason: StopReason,
+    weights: Path | None,
+    epochs: int,
+) -> None:
+    path = None if weights is None else str(weights)
+    store.trial_ended(
+        "small",
+        TrialResult(trial.number, reason, epochs, epochs, 1000, 3.0, "reference", "cpu:0", path),
+        "cpu0",
+    )
+    if reason is StopReason.PRUNED:
+        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    else:
+        study.tell(trial, list(values))

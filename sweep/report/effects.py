@@ -39,13 +39,20 @@ def group_means(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
         Indexed by group in its order of sorting: `count`, `mean`, `low`, `high` (NaN if count < 2)
         and `best` (largest), for groups with at least one finite value.
     """
-    table = values.groupby(groups, observed=True).agg(
-        count="count", mean="mean", std="std", best="max"
+    grouped = values.groupby(groups, observed=True)
+    table = pd.DataFrame(
+        {
+            "count": grouped.count(),
+            "mean": grouped.mean(),
+            "std": grouped.std(),
+            "best": grouped.max(),
+        }
     )
     table = table[table["count"] > 0]
     count = table["count"].to_numpy(dtype=float)
     half = _t(count - 1) * table["std"].to_numpy(dtype=float) / np.sqrt(count)
-    return table.assign(low=table["mean"] - half, high=table["mean"] + half).drop(columns="std")
+    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
+    return table.drop(columns="std")
 
 
 def levels(trials: pd.DataFrame, name: str) -> pd.Series:
@@ -81,7 +88,8 @@ def effects(frames: StudyFrames) -> pd.DataFrame:
         objective (NaN where a group has one trial), `mean`, `count`, `others`, `diverged`,
         `pruned` and `explained`: the share of the variance of the objective between the setting's
         values, adjusted for their number (adjusted R squared of a one-way analysis of variance,
-        0 at least); settings with the largest share first.
+        0 at least). Settings that explain most come first; one that has an effect in a part of
+        the trials counts for that part.
     """
     trials = frames.valued
     tables = [_effects_of(trials, name) for name in frames.varied]
@@ -89,7 +97,9 @@ def effects(frames: StudyFrames) -> pd.DataFrame:
     if not tables:
         return pd.DataFrame(columns=[*_COLUMNS])
     table = pd.concat(tables, ignore_index=True)
-    return table.sort_values("explained", ascending=False, kind="stable", ignore_index=True)
+    table["weight"] = table["explained"] * (table["count"] + table["others"]) / len(trials)
+    table = table.sort_values("weight", ascending=False, kind="stable", ignore_index=True)
+    return table.drop(columns="weight")
 
 
 _COLUMNS = (
@@ -152,7 +162,7 @@ def _difference(trials: pd.DataFrame, chosen: pd.Series) -> dict[str, float]:
     }
 
 
-def _t(degrees: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]  # float64 throughout
+def _t(degrees: np.ndarray) -> np.ndarray:
     usable = np.where(degrees > 0, degrees, np.nan)
     return np.asarray(stdtrit(usable, 0.5 + CONFIDENCE / 2))
 

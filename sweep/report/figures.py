@@ -2,12 +2,15 @@
 
 import optuna
 
+from sweep.report.curves import learning_curves
 from sweep.report.effects import effects
 from sweep.report.frames import StudyFrames
-from sweep.report.history import history, learning_curves, pareto
+from sweep.report.heatmap import activation_by_initializer
+from sweep.report.history import history, pareto
+from sweep.report.layers import batch_norm, dropout
+from sweep.report.momentum import momentum
 from sweep.report.overview import effects_chart, importance_chart, importances
 from sweep.report.parallel import parallel_coordinates
-from sweep.report.settings import activation_by_initializer, batch_norm, dropout, momentum
 from sweep.report.style import Chart
 
 

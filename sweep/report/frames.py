@@ -1,5 +1,6 @@
 """The store's rows as pandas frames: one row a trial, one row an epoch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,8 @@ class StudyFrames:
     @property
     def valued(self) -> pd.DataFrame:
         """Trials with a finite first objective: complete, diverged and pruned ones."""
-        return self.trials[self.trials["outcome"].isin(VALUED) & np.isfinite(self.trials["value"])]
+        has_value = self.trials["outcome"].isin(VALUED) & self.trials["value"].map(math.isfinite)
+        return self.trials.loc[has_value]
 
     @property
     def varied(self) -> tuple[str, ...]:
@@ -81,10 +83,10 @@ class StudyFrames:
 
     def best(self) -> pd.DataFrame:
         """Complete trials, best first; with several objectives the Pareto front."""
-        complete = self.trials[self.trials["outcome"] == "complete"]
-        complete = complete[np.isfinite(complete["value"])]
+        valued = self.valued
+        complete = valued.loc[valued["outcome"] == "complete"]
         if len(self.directions) > 1:
-            complete = complete[pareto_mask(self, complete)]
+            complete = complete.loc[pareto_mask(self, complete)]
         return complete.sort_values(
             ["value", "number"], ascending=[not self.maximize, True], kind="stable"
         )
@@ -188,7 +190,7 @@ def pareto_mask(frames: StudyFrames, trials: pd.DataFrame) -> np.ndarray[Any, An
     """Which trials no other trial beats in every objective."""
     signs = np.array([1.0 if d == "minimize" else -1.0 for d in frames.directions])
     losses = trials[value_columns(len(signs))].to_numpy(dtype=float) * signs
-    keep = np.isfinite(losses).all(axis=1)
+    keep: np.ndarray[Any, Any] = np.isfinite(losses).all(axis=1)
     for index in np.flatnonzero(keep):
         no_worse = (losses <= losses[index]).all(axis=1)
         keep[index] = not (no_worse & (losses < losses[index]).any(axis=1)).any()

@@ -47,29 +47,7 @@ def effects_chart(frames: StudyFrames) -> Chart:
             places.append(len(ticks))
             ticks.append(f"{level}  (n={count})")
     name = metric(frames.metrics[0])
-    known = chosen["low"].notna()
-    trace = go.Scatter(
-        x=numbers(chosen["effect"]),
-        y=places,
-        error_x={
-            "array": numbers((chosen["high"] - chosen["effect"]).fillna(0.0)),
-            "thickness": 1.5,
-            "width": 3,
-            "color": BLUE,
-        },
-        mode="markers",
-        marker={
-            "size": 9,
-            "color": BLUE,
-            "symbol": ["circle" if sure else "circle-open" for sure in known],
-        },
-        customdata=[
-            [int(row.count_), int(row.others), int(row.diverged), int(row.pruned)]
-            for row in chosen.rename(columns={"count": "count_"}).itertuples()
-        ],
-        hovertemplate="%{x:+.4g} with %{customdata[0]} trials, %{customdata[2]} diverged, "
-        "%{customdata[3]} pruned,<br>against %{customdata[1]} others<extra></extra>",
-    )
+    trace = _intervals(chosen, places)
     left_out = len(settings) - MOST_SETTINGS
     better = "right" if frames.maximize else "left"
     figure = styled(
@@ -97,6 +75,30 @@ def effects_chart(frames: StudyFrames) -> Chart:
     return Chart(key, figure, _effects_text(frames, chosen, name))
 
 
+def _intervals(chosen: pd.DataFrame, places: list[int]) -> go.Scatter:
+    """Effects with their intervals; hollow where there is none."""
+    known = chosen["low"].notna()
+    return go.Scatter(
+        x=numbers(chosen["effect"]),
+        y=places,
+        error_x={
+            "array": numbers((chosen["high"] - chosen["effect"]).fillna(0.0)),
+            "thickness": 1.5,
+            "width": 3,
+            "color": BLUE,
+        },
+        mode="markers",
+        marker={
+            "size": 9,
+            "color": BLUE,
+            "symbol": ["circle" if sure else "circle-open" for sure in known],
+        },
+        customdata=chosen[["count", "others", "diverged", "pruned"]].to_numpy(int).tolist(),
+        hovertemplate="%{x:+.4g} with %{customdata[0]} trials, %{customdata[2]} diverged, "
+        "%{customdata[3]} pruned,<br>against %{customdata[1]} others<extra></extra>",
+    )
+
+
 def _effects_text(frames: StudyFrames, table: pd.DataFrame, name: str) -> str:
     enough = table[(table["count"] >= LEAST_SAID) & (table["others"] >= LEAST_SAID)]
     clear = enough[(enough["low"] > 0) | (enough["high"] < 0)]
@@ -108,7 +110,7 @@ def _effects_text(frames: StudyFrames, table: pd.DataFrame, name: str) -> str:
     )
     if clear.empty:
         return f"No value with {LEAST_SAID} trials has an interval that leaves zero ({counted})."
-    row = clear.loc[clear["effect"].abs().idxmax()]
+    row = clear.iloc[int(clear["effect"].abs().argmax())]
     return (
         f"The largest difference whose interval leaves zero: {row['setting']} {row['level']}, "
         f"{row['effect']:+.3g} in mean {name} ({counted}); the sampler chose these trials, so "

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from plotly.offline import get_plotlyjs
@@ -152,7 +153,7 @@ def _best(frames: StudyFrames) -> str:
     return _table([name.replace("_", " ") for name in head], rows)
 
 
-def _short(column: str, value: object) -> str:
+def _short(column: str, value: Any) -> str:
     if value is None or pd.isna(value):
         return "–"
     if column in ("number", "kept_epoch", "parameters") and isinstance(value, (int, float)):

@@ -135,7 +135,7 @@ def _axis(trials: pd.DataFrame, name: str) -> tuple[pd.Series, list[tuple[float,
     if FIELDS[name].type in (int, float) and known.nunique() > MOST_LEVELS:
         amount = known.astype(float)
         log = bool(amount.min() > 0 and amount.max() / amount.min() > 30)
-        scaled = np.log(amount) if log else amount
+        scaled = pd.Series(np.log(amount), amount.index) if log else amount
         low, high = float(scaled.min()), float(scaled.max())
         height = (scaled - low) / (high - low)
         steps = [low + (high - low) * i / 4 for i in range(5)]

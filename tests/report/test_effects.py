@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_studies import epoch_row, failed_row, frames_of, trial_row
 from scipy import stats
@@ -74,6 +74,7 @@ def test_a_single_trial_has_no_effects() -> None:
     st.lists(st.floats(1e-6, 1e-1), min_size=1, max_size=60),
     st.lists(st.sampled_from(["sgd", "adam"]), min_size=60, max_size=60),
 )
+@settings(max_examples=40, deadline=None)
 def test_every_trial_falls_into_one_level(rates: list[float], optimizers: list[str]) -> None:
     rows = [
         trial_row(n, config={"learning_rate": rate, "optimizer": optimizers[n], "momentum": 0.5})

@@ -4,9 +4,10 @@ import optuna
 import pytest
 from report_studies import epoch_row, failed_row, frames_of, trial_row
 
-from sweep.report import figures, settings
+from sweep.report import figures
+from sweep.report.curves import learning_curves
 from sweep.report.frames import StudyFrames, study_frames
-from sweep.report.history import learning_curves
+from sweep.report.heatmap import activation_by_initializer
 from sweep.report.overview import importances
 from sweep.store import Store
 
@@ -143,7 +144,7 @@ def test_heat_map_shows_means_and_counts_with_gaps_where_nothing_was_tried() -> 
         trial_row(n, values=[v], config={"activation": a, "kernel_initializer": i})
         for n, (a, i, v) in enumerate(pairs)
     ]
-    trace, cells = settings.activation_by_initializer(frames_of(rows)).figure.data
+    trace, cells = activation_by_initializer(frames_of(rows)).figure.data
     assert list(trace.y) == ["relu", "selu"]
     assert list(trace.x) == ["lecun<br>normal", "he<br>normal"]
     assert [list(row) for row in trace.z] == [[None, 0.45], [0.6, None]]

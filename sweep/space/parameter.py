@@ -145,7 +145,7 @@ def _branch_name(name: str, every: tuple[Value, ...] | None, left: tuple[Value, 
     if len(text) <= MAX_NAME:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-    return f"{text[: MAX_NAME - 12]}... {digest}]"
+    return f"{text[: MAX_NAME - 13]}... {digest}]"
 
 
 def _word(value: Value) -> str:

@@ -10,7 +10,7 @@ from sweep.spec.document import shown
 from sweep.spec.fields import conditions_text
 from sweep.spec.model import ChoicesSpec, RangeSpec, StudySpec
 from sweep.spec.study_file import check_study
-from sweep.spec.tree import fixed_values, study_branches, tests
+from sweep.spec.tree import fixed_values, forbids, study_branches, tests
 from sweep.trial import FIELDS, Value
 
 Advice = Callable[[StudySpec, Branches], Iterator[str]]
@@ -177,7 +177,7 @@ def _idle(spec: StudySpec, branches: Branches) -> Iterator[str]:
             for value in idle[:_FEW_CHOICES]:
                 yield f"search.{name}: {shown(value, quoted=False)} never occurs; rules forbid it"
     for index, rule in enumerate(spec.rules):
-        if not branches.possible(**tests(rule.when)):
+        if not forbids(rule) and not branches.possible(**tests(rule.when)):
             yield f"rules.{index} never applies: {conditions_text(rule.when)} does not occur"
 
 

@@ -4,7 +4,7 @@ Conditions and rules tell apart only the values that they name. So each field is
 one for every named value, `OTHER` for all the rest and `INACTIVE` where the field has no effect.
 Over atoms every space is finite, and whether a choice can be completed to a whole configuration
 is decided exactly, by depth-first search over the fields with the partial choices remembered.
-A partial choice is identified by the fields that later conditions and rules still look at.
+A partial choice is identified by what later fields still see of it.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from sweep.errors import SpecError
 from sweep.spec.model import ChoicesSpec, Conditions, Dimension, RuleSpec
 from sweep.trial import FIELDS, Value
 
-MAX_STATES: Final = 100_000
+MAX_STATES: Final = 50_000
 
 
 class Mark(Enum):
@@ -30,6 +30,7 @@ Atom = Value | Mark
 Source = Literal["searched", "fixed", "rule", "default"]
 Prefix = Mapping[str, Atom]
 Test = Callable[[Value], bool]
+Key = tuple[int, tuple[Atom, ...], tuple[bool | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,17 @@ def is_active(prefix: Prefix, name: str) -> bool:
 
 def holds(prefix: Prefix, rule: RuleSpec) -> bool:
     """Whether a choice of all the fields that a rule names satisfies it."""
-    return not meets(prefix, rule.when) or all(
-        prefix[name] is Mark.INACTIVE or prefix[name] in values
-        for name, values in rule.then.items()
+    return not meets(prefix, rule.when) or _allows(prefix, rule.then)
+
+
+def _allows(prefix: Prefix, then: Conditions) -> bool:
+    return all(
+        prefix[name] is Mark.INACTIVE or prefix[name] in values for name, values in then.items()
     )
+
+
+def _among(conditions: Conditions, known: Sequence[str]) -> Conditions:
+    return {name: values for name, values in conditions.items() if name in known}
 
 
 @dataclass(slots=True)
@@ -111,33 +119,37 @@ class Branches:
     rules: tuple[RuleSpec, ...]
     conditions: Mapping[str, Conditions]
     _closing: list[list[RuleSpec]] = field(init=False)
-    _live: list[tuple[str, ...]] = field(init=False)
-    _allowed: dict[tuple[int, tuple[Atom, ...]], tuple[Atom, ...]] = field(
-        init=False, default_factory=dict
+    _live: list[tuple[str, ...]] = field(init=False, default_factory=list)
+    _open: list[tuple[tuple[Conditions, Conditions], ...]] = field(
+        init=False, default_factory=list
     )
-    _counts: dict[tuple[int, tuple[Atom, ...]], int | None] = field(
-        init=False, default_factory=dict
-    )
+    _allowed: dict[Key, tuple[Atom, ...]] = field(init=False, default_factory=dict)
+    _counts: dict[Key, int | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Find where each rule is decided and what each level must remember."""
         level = {domain.name: index for index, domain in enumerate(self.domains)}
-        self._closing = [[] for _ in self.domains]
+        spans = [
+            (rule, sorted(level[name] for name in {*rule.when, *rule.then})) for rule in self.rules
+        ]
+        self._closing = [
+            [rule for rule, levels in spans if levels[-1] == index] for index in level.values()
+        ]
         last_use = dict.fromkeys(level, -1)
-        for rule in self.rules:
-            names = {*rule.when, *rule.then}
-            closing = max(level[name] for name in names)
-            self._closing[closing].append(rule)
-            for name in names:
-                last_use[name] = max(last_use[name], closing)
         for domain in self.domains:
             info = FIELDS[domain.name]
             for name in {*info.when, *info.unless, *self.conditions.get(domain.name, {})}:
                 last_use[name] = max(last_use[name], level[domain.name])
-        self._live = [
-            tuple(d.name for d in self.domains[:index] if last_use[d.name] >= index)
-            for index in range(len(self.domains) + 1)
-        ]
+        for index in range(len(self.domains) + 1):
+            known = [domain.name for domain in self.domains[:index]]
+            self._live.append(tuple(name for name in known if last_use[name] >= index))
+            self._open.append(
+                tuple(
+                    (_among(rule.when, known), _among(rule.then, known))
+                    for rule, levels in spans
+                    if levels[0] < index <= levels[-1]
+                )
+            )
 
     def allowed(self, index: int, prefix: Prefix) -> tuple[Atom, ...]:
         """The atoms that field number `index` may take, so that the rest can be completed.
@@ -186,23 +198,32 @@ class Branches:
 
     def reachable(self) -> Iterator[tuple[int, Prefix, tuple[Atom, ...]]]:
         """Every level with each different situation there and the choices it leaves."""
-        situations: dict[tuple[Atom, ...], Prefix] = {(): {}}
+        situations: dict[Key, Prefix] = {self._key(0, {}): {}}
         for index, domain in enumerate(self.domains):
-            following: dict[tuple[Atom, ...], Prefix] = {}
+            following: dict[Key, Prefix] = {}
             for prefix in situations.values():
                 atoms = self.choices(index, prefix)
                 yield index, prefix, atoms
                 for atom in atoms:
                     longer = {**prefix, domain.name: atom}
-                    following.setdefault(self._key(index + 1, longer)[1], longer)
+                    following.setdefault(self._key(index + 1, longer), longer)
             situations = following
 
     def combinations(self) -> int | None:
         """The number of different configurations, or None for infinitely many."""
         return self._count(0, {})
 
-    def _key(self, index: int, prefix: Prefix) -> tuple[int, tuple[Atom, ...]]:
-        return index, tuple(map(prefix.__getitem__, self._live[index]))
+    def _key(self, index: int, prefix: Prefix) -> Key:
+        """What the fields from `index` on see of those before.
+
+        That is the values that their conditions name, and of each rule that is not yet decided
+        whether it may still apply and whether what it asks for is already broken.
+        """
+        rules = tuple(
+            None if not meets(prefix, when) else _allows(prefix, then)
+            for when, then in self._open[index]
+        )
+        return index, tuple(map(prefix.__getitem__, self._live[index])), rules
 
     def _candidates(self, index: int, prefix: Prefix) -> tuple[Atom, ...]:
         domain = self.domains[index]
@@ -222,7 +243,7 @@ class Branches:
         index: int,
         prefix: Prefix,
         tests: Mapping[str, Test],
-        known: dict[tuple[int, tuple[Atom, ...]], bool],
+        known: dict[Key, bool],
     ) -> bool:
         if index == len(self.domains):
             return True

@@ -84,7 +84,9 @@ class RuleSpec(Frozen):
 
     A field that has no effect in a configuration, such as momentum under Adam, meets no `when`
     and satisfies every `then`. A field that is neither fixed nor searched stays at its default
-    unless a rule forbids that: then it takes the first value that the rules allow.
+    unless a rule forbids that: then it takes the first value that the rules allow. A rule whose
+    `then` excludes its own `when` forbids a combination:
+    `{when: {activation: relu, dropout: none}, then: {dropout: [dropout]}}`.
     """
 
     when: Conditions = Field(min_length=1, description="values that trigger the rule, by field")
@@ -187,7 +189,9 @@ class StudySpec(Frozen):
     search: dict[str, TaggedDimension] = Field(
         default={}, description="settings that are searched: a list of choices, or low and high"
     )
-    rules: tuple[RuleSpec, ...] = Field(default=(), description="what must hold in every trial")
+    rules: tuple[RuleSpec, ...] = Field(
+        default=(), max_length=100, description="what must hold in every trial"
+    )
     budget: BudgetSpec = Field(default=BudgetSpec(), description="when the study ends")
     sampler: SamplerSpec = Field(
         default=SamplerSpec(), description="how configurations are chosen"

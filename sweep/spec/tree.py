@@ -1,7 +1,7 @@
 """StudySpec -> `Branches`, and the contradictions that show on the way."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from sweep.errors import SpecError
@@ -49,16 +49,14 @@ def check_branches(spec: StudySpec, where: Where = dotted) -> Branches:
             left to choose.
     """
     branches = study_branches(spec, where)
-    free = _free_branches(spec)
-    for path, conditions in _all_conditions(spec):
-        if not free.possible(**tests(conditions)):
-            raise SpecError(
-                f"{dotted(path)} can never hold",
-                where=where(path),
-                expected="values that occur together and that the rules leave possible",
-                received=conditions_text(conditions),
-                next_step="mend the condition, or the rules that contradict each other about it",
-            )
+    free = _free_branches(spec, spec.rules)
+    for name, dimension in spec.search.items():
+        _check_condition(free, dimension.when, ("search", name, "when"), where)
+    for index, rule in enumerate(spec.rules):
+        rest = free
+        if forbids(rule):
+            rest = _free_branches(spec, (*spec.rules[:index], *spec.rules[index + 1 :]))
+        _check_condition(rest, rule.when, ("rules", index, "when"), where)
     if not branches.possible():
         needed = _needed_rules(spec)
         raise SpecError(
@@ -69,6 +67,14 @@ def check_branches(spec: StudySpec, where: Where = dotted) -> Branches:
             next_step="add a choice under search, change fixed, or remove one of these rules",
         )
     return branches
+
+
+def forbids(rule: RuleSpec) -> bool:
+    """Whether a rule says that its own condition must never hold."""
+    return any(
+        name in rule.then and not set(rule.then[name]) & set(values)
+        for name, values in rule.when.items()
+    )
 
 
 def tests(conditions: Named) -> dict[str, Test]:
@@ -101,7 +107,18 @@ def _domain(
     return Domain(info.name, "searched", inside, ends, others, dimension)
 
 
-def _free_branches(spec: StudySpec) -> Branches:
+def _check_condition(free: Branches, conditions: Conditions, path: Path, where: Where) -> None:
+    if not free.possible(**tests(conditions)):
+        raise SpecError(
+            f"{dotted(path)} can never hold",
+            where=where(path),
+            expected="values that occur together and that the rules leave possible",
+            received=conditions_text(conditions),
+            next_step="mend the condition, or the rules that contradict each other about it",
+        )
+
+
+def _free_branches(spec: StudySpec, rules: tuple[RuleSpec, ...]) -> Branches:
     """The tree of a study that searches every field over all it may ever be."""
     named = _named(spec)
     domains = []
@@ -110,14 +127,7 @@ def _free_branches(spec: StudySpec) -> Branches:
         known = info.choices or ((False, True) if info.type is bool else None)
         others = None if known is None else len(set(known) - set(mentioned))
         domains.append(Domain(name, "searched", mentioned, (), others))
-    return Branches(domains=tuple(domains), rules=spec.rules, conditions={})
-
-
-def _all_conditions(spec: StudySpec) -> Iterator[tuple[Path, Conditions]]:
-    for name, dimension in spec.search.items():
-        yield ("search", name, "when"), dimension.when
-    for index, rule in enumerate(spec.rules):
-        yield ("rules", index, "when"), rule.when
+    return Branches(domains=tuple(domains), rules=rules, conditions={})
 
 
 def _named(spec: StudySpec) -> Named:

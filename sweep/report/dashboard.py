@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,7 +10,11 @@ import optuna
 import optuna_dashboard
 from cheroot import wsgi
 from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
-from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
+from optuna_dashboard._note import (
+    note_str_key_prefix,
+    note_ver_key,
+    save_note_with_version,
+)
 
 from sweep.errors import UsageError
 from sweep.report.figures import dashboard_charts
@@ -44,8 +48,8 @@ def publish(store: Store, study: str) -> None:
     attributes = storage.get_study_system_attrs(study_id)
 
     def note(trial_id: int | None, body: str) -> None:
-        old = get_note_from_system_attrs(attributes, trial_id)
-        if old["version"] <= OUR_NOTE_VERSION and old["body"] != body:
+        version = attributes.get(note_ver_key(trial_id), 0)
+        if version <= OUR_NOTE_VERSION and _stored_note(attributes, trial_id) != body:
             save_note_with_version(storage, study_id, trial_id, OUR_NOTE_VERSION, body)
 
     for row in rows:
@@ -56,6 +60,15 @@ def publish(store: Store, study: str) -> None:
     if record is not None:
         note(None, study_note(frames, record))
     _publish_figures(store.load_study(study), frames, get_plotly_graph_objects(attributes))
+
+
+def _stored_note(attributes: Mapping[str, Any], trial_id: int | None) -> str:
+    """The body of a note; Optuna's own reader looks at every attribute of the study for each."""
+    prefix = note_str_key_prefix(trial_id)
+    parts: list[str] = []
+    while (part := attributes.get(f"{prefix}{len(parts)}")) is not None:
+        parts.append(part)
+    return "".join(parts)
 
 
 def _publish_figures(study: optuna.Study, frames: StudyFrames, old: dict[str, str]) -> None:

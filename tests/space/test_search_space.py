@@ -283,3 +283,32 @@ def test_the_digest_is_the_same_however_epochs_are_written() -> None:
     one = parse_study("study: a\nfixed: {epochs: 5}")
     other = parse_study("study: a\nbudget: {epochs: 5}")
     assert space_hash(one) == space_hash(other)
+
+
+def test_a_field_without_effect_satisfies_every_rule() -> None:
+    text = """\
+study: a
+search:
+  dropout: [none, dropout]
+  dropout_rate: [0.1, 0.3]
+  batch_norm: [none, before]
+rules:
+  - {when: {activation: selu}, then: {dropout_rate: 0.3}}
+  - {when: {dropout_rate: 0.3}, then: {batch_norm: before}}
+"""
+    assert suggest(text, batch_norm="none") == TrialConfig()
+    assert suggest(text, batch_norm="before", dropout="dropout").dropout_rate == 0.3
+    assert space(text).combinations() == 3
+
+
+def test_a_forbidden_value_of_a_long_range_moves_to_its_neighbour() -> None:
+    text = """\
+study: a
+search: {depth: [1, 2], width: {low: 1, high: 1000}}
+rules: [{when: {width: 5}, then: {depth: 1}}]
+"""
+    assert suggest(text, depth=1, width=5).width == 5
+    assert suggest(text, depth=2, width=5).width == 6
+    assert space(text).combinations() == 1000 + 999
+    widths = [params["width"] for params in space(text).enumerate() if params["depth"] == 2]
+    assert widths == [width for width in range(1, 1001) if width != 5]

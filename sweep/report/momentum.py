@@ -99,7 +99,7 @@ def _rate_plane(trials: pd.DataFrame) -> list[go.Scatter]:
             mode="markers",
             legendgroup=outcome,
             showlegend=False,
-            marker={**colour, "symbol": symbol, "size": 11, "line": {"width": 0.5}},
+            marker={**colour, "symbol": symbol, "size": 11, "line": {"width": 1, "color": GREY}},
             hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
         )
         # The legend has an entry of its own: those of points with a scale are drawn black.

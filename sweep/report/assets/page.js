@@ -16,7 +16,7 @@
       if (narrow.matches) {
         layout.title.font = { size: 13 };
         layout.font = { size: 10 };
-        Object.assign(layout.margin, { l: 40, r: 10 });
+        layout.margin.l = 40;
         layout.legend = { ...layout.legend, y: -0.32, yanchor: "top" };
         if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
       }

@@ -43,23 +43,24 @@ def publish(store: Store, study: str) -> None:
     """
     rows = store.trial_rows(study)
     frames = study_frames(store, study, rows)
-    storage = store.optuna_storage
-    study_id = storage.get_study_id_from_name(study)
-    attributes = storage.get_study_system_attrs(study_id)
+    with store.translated():
+        storage = store.optuna_storage
+        study_id = storage.get_study_id_from_name(study)
+        attributes = storage.get_study_system_attrs(study_id)
 
-    def note(trial_id: int | None, body: str) -> None:
-        version = attributes.get(note_ver_key(trial_id), 0)
-        if version <= OUR_NOTE_VERSION and _stored_note(attributes, trial_id) != body:
-            save_note_with_version(storage, study_id, trial_id, OUR_NOTE_VERSION, body)
+        def note(trial_id: int | None, body: str) -> None:
+            version = attributes.get(note_ver_key(trial_id), 0)
+            if version <= OUR_NOTE_VERSION and _stored_note(attributes, trial_id) != body:
+                save_note_with_version(storage, study_id, trial_id, OUR_NOTE_VERSION, body)
 
-    for row in rows:
-        if row["state"] in ENDED:
-            trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, row["number"])
-            note(trial_id, trial_note(row))
-    record = store.record(study)
-    if record is not None:
-        note(None, study_note(frames, record))
-    _publish_figures(store.load_study(study), frames, get_plotly_graph_objects(attributes))
+        for row in rows:
+            if row["state"] in ENDED:
+                trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, row["number"])
+                note(trial_id, trial_note(row))
+        record = store.record(study)
+        if record is not None:
+            note(None, study_note(frames, record))
+        _publish_figures(store.load_study(study), frames, get_plotly_graph_objects(attributes))
 
 
 def _stored_note(attributes: Mapping[str, Any], trial_id: int | None) -> str:

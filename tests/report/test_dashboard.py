@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import optuna
 import pytest
 import report_studies
 from optuna.storages import BaseStorage
@@ -102,6 +103,15 @@ def test_publish_young_and_multi_objective_studies(
 def test_publish_needs_a_study(fresh_store: Store) -> None:
     with pytest.raises(StoreError, match="no study"):
         publish(fresh_store, "nowhere")
+
+
+def test_a_broken_database_is_a_store_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked(*_: object) -> None:
+        raise optuna.exceptions.StorageInternalError("database is locked")
+
+    monkeypatch.setattr(store.optuna_storage, "get_study_system_attrs", locked)
+    with pytest.raises(StoreError):
+        publish(store, "cifar-deep")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org", "::", ""])

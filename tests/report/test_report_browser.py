@@ -19,7 +19,7 @@ from sweep.report.dashboard import make_server, url_of
 from sweep.report.page import write_report
 from sweep.store import Store
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ARGUMENTS = (
     "--no-sandbox",

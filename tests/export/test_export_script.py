@@ -39,8 +39,7 @@ def build_both(config: TrialConfig) -> tuple[keras.Model, keras.Model]:
     ours = build_network(config, seed=SEED, steps_per_epoch=STEPS, statistics=moments)
     generated = module(script(config))
     theirs = generated.build_model(*(moments or ()))
-    takes_steps = config.schedule in ("one_cycle", "cosine", "exponential")
-    generated.compile_model(theirs, *([STEPS] if takes_steps else []))
+    generated.compile_model(theirs, STEPS)
     return ours, theirs
 
 
@@ -205,6 +204,7 @@ FULL = {
 }
 
 
+@pytest.mark.slow
 # Keras reads a variable's values through NumPy 1's protocol when it saves them.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from sweep import __version__
 from sweep.export.script.images import has_own_classes, image_blocks
 from sweep.export.script.layout import lines
 from sweep.export.script.network import network_blocks
-from sweep.export.script.training import callbacks, needs_steps, training_blocks
+from sweep.export.script.training import callbacks, training_blocks
 from sweep.export.subject import Subject
 from sweep.spec.model import DataSpec
 from sweep.trial import TrialConfig
@@ -107,7 +107,6 @@ def _main(config: TrialConfig, data: DataSpec, name: str) -> str:
     arguments = ["*training_statistics(train[0])"] if config.scaling != "unit" else []
     if own_classes:
         arguments.append("int(archive[1].max()) + 1")
-    steps = ", len(batches)" if needs_steps(config) else ""
     return lines(
         "def main() -> None:",
         '    """Train, save the weights, and evaluate them on the test set."""',
@@ -127,7 +126,7 @@ def _main(config: TrialConfig, data: DataSpec, name: str) -> str:
         "    train, validation = split(*archive)",
         "    batches = TrainingBatches(*train)",
         f"    model = build_model({', '.join(arguments)})",
-        f"    compile_model(model{steps})",
+        "    compile_model(model, len(batches))",
         callbacks(config),
         "    model.fit(",
         "        batches,",

@@ -57,11 +57,6 @@ def training_blocks(config: TrialConfig) -> list[str]:
     return [*blocks, _compile_model(config)]
 
 
-def needs_steps(config: TrialConfig) -> bool:
-    """Whether the learning rate depends on the number of steps of an epoch."""
-    return config.schedule in STEP_SCHEDULES
-
-
 def callbacks(config: TrialConfig) -> str:
     """The callbacks, as one statement in the body of a function."""
     items = [
@@ -93,12 +88,11 @@ def callbacks(config: TrialConfig) -> str:
 
 
 def _compile_model(config: TrialConfig) -> str:
-    steps = ", steps_per_epoch: int" if needs_steps(config) else ""
     loss = (
         "smoothed_cross_entropy" if config.label_smoothing else '"sparse_categorical_crossentropy"'
     )
     return lines(
-        f"def compile_model(model: keras.Model{steps}) -> None:",
+        "def compile_model(model: keras.Model, steps_per_epoch: int) -> None:",
         '    """Give the model its optimizer and loss."""',
         _schedule(config),
         _optimizer(config),
@@ -106,6 +100,7 @@ def _compile_model(config: TrialConfig) -> str:
         "        optimizer=optimizer,",
         f"        loss={loss},",
         '        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],',
+        "        steps_per_execution=min(25, steps_per_epoch),",
         "        jit_compile=False,",
         "    )",
         "",
@@ -130,7 +125,7 @@ def _schedule(config: TrialConfig) -> str | None:
 
 
 def _optimizer(config: TrialConfig) -> str:
-    rate = "rate" if needs_steps(config) else repr(config.learning_rate)
+    rate = "rate" if config.schedule in STEP_SCHEDULES else repr(config.learning_rate)
     arguments = [f"learning_rate={rate}"]
     if config.optimizer == "sgd" and config.momentum > 0.0:
         arguments.append(f"momentum={config.momentum!r}")

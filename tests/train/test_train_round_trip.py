@@ -1,0 +1,106 @@
+"""The whole way: a study, its best trial exported, trained again to the same figures."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from sweep.data import open_split, prepare
+from sweep.driver.progress import Progress
+from sweep.driver.run import run_study
+from sweep.driver.stop import StopFlag
+from sweep.executors.process import ProcessExecutor
+from sweep.export import export_trials
+from sweep.spec import parse_study
+from sweep.spec.config_file import load_trial_file
+from sweep.store import Store
+from sweep.train import train_trial_file
+
+STUDY = """
+study: round-trip
+data: {{name: {npz}}}
+fixed:
+  depth: 3
+  width: 20
+  epochs: 4
+  batch_size: 32
+  dropout: dropout
+  batch_norm: before
+  scaling: feature
+  flip: true
+  shift: 2
+  early_stopping: val_loss
+search:
+  activation: [relu, selu]
+  learning_rate: {{low: 1.0e-3, high: 1.0e-2, log: true}}
+budget: {{trials: 2}}
+keep_weights: 1
+"""
+
+
+class Silent:
+    def update(self, progress: Progress) -> None:
+        pass
+
+    def message(self, text: str) -> None:
+        pass
+
+
+def write_images(path: Path) -> None:
+    generator = np.random.default_rng(11)
+    bases = generator.integers(0, 256, (10, 32, 32, 3))
+    arrays = {}
+    for part, count in (("train", 400), ("test", 100)):
+        labels = generator.integers(0, 10, count).astype(np.uint8)
+        noise = generator.normal(0, 90, (count, 32, 32, 3))
+        arrays[f"x_{part}"] = (bases[labels] + noise).clip(0, 255).astype(np.uint8)
+        arrays[f"y_{part}"] = labels
+    np.savez(path, **arrays)
+
+
+@pytest.mark.slow
+def test_an_exported_trial_trains_again_to_the_same_figures(tmp_path: Path) -> None:
+    write_images(tmp_path / "images.npz")
+    spec = parse_study(STUDY.format(npz=tmp_path / "images.npz"))
+    data = prepare(
+        spec.data, data_dir=None, cache_dir=tmp_path / "cache", progress=lambda text: None
+    )
+    with Store.open(f"sqlite:///{tmp_path / 'sweep.db'}") as store:
+        run_study(
+            spec,
+            store=store,
+            executor=ProcessExecutor("reference", data, workers=1, log_dir=tmp_path / "logs"),
+            data=data,
+            watcher=Silent(),
+            artifacts=tmp_path / "artifacts",
+            stop=StopFlag(),
+        )
+        ((number, config),) = export_trials(store, "round-trip", output=tmp_path / "best.yaml")
+        ((_, network),) = export_trials(
+            store, "round-trip", format="keras", output=tmp_path / "best.keras"
+        )
+        row = next(row for row in store.trial_rows("round-trip") if row["number"] == number)
+        curve = store.epoch_rows("round-trip", number)
+
+    trained = train_trial_file(
+        load_trial_file(config), data=data, output=tmp_path / "out", on_epoch=lambda report: None
+    )
+
+    for metric in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
+        again = [getattr(report, metric) for report in trained.reports]
+        assert again == [epoch[metric] for epoch in curve], metric
+    assert trained.comparison is not None
+    assert trained.comparison.is_exact, trained.comparison.message
+    assert trained.result.kept_epoch == row["kept_epoch"]
+    assert trained.test is not None
+    assert trained.test.images == 100
+
+    exported = keras.models.load_model(network, compile=False)
+    written = keras.models.load_model(trained.result.weights, compile=False)
+    for one, other in zip(exported.get_weights(), written.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    validation = open_split(data, "validation")
+    probabilities = exported.predict(validation.images, verbose=0)
+    accuracy = float((probabilities.argmax(axis=1) == validation.labels).mean())
+    assert accuracy == pytest.approx(row["values"][0], abs=1e-6)

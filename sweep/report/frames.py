@@ -113,8 +113,9 @@ def study_frames(store: Store, study: str, trial_rows: Sequence[Row] | None = No
             next_step="`sweep studies` lists the studies of a storage",
         )
     optuna_study = store.load_study(study)
-    directions = tuple(direction.name.lower() for direction in optuna_study.directions)
-    names = optuna_study.metric_names or [f"objective {i + 1}" for i in range(len(directions))]
+    with store.translated():
+        directions = tuple(direction.name.lower() for direction in optuna_study.directions)
+        names = optuna_study.metric_names or [f"objective {i + 1}" for i in range(len(directions))]
     return assemble(
         study=study,
         data=record.data_name,

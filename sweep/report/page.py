@@ -37,7 +37,8 @@ def write_report(store: Store, study: str, path: Path) -> None:
     """
     frames = study_frames(store, study)
     record = store.record(study)
-    charts = report_charts(frames, store.load_study(study))
+    with store.translated():
+        charts = report_charts(frames, store.load_study(study))
     _write_atomically(path, render(frames, record, charts))
 
 

@@ -18,7 +18,7 @@ import math
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit  # type: ignore[import-untyped]  # scipy ships no types
+from scipy.special import stdtrit
 
 from sweep.report.frames import StudyFrames, active_values
 from sweep.report.style import label

@@ -212,7 +212,7 @@ class _Slot:
     def _remember(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
         config = self.task.config
         if self._plateau is not None:
-            rate = float(self.model.optimizer.learning_rate)
+            rate = float(self.model.optimizer.learning_rate.numpy())
             self.model.optimizer.learning_rate = self._plateau.next_rate(rate, val_loss)
         stopping = self._early_stopping
         if stopping is None:
@@ -228,7 +228,7 @@ class _Slot:
         schedule = optimizer._learning_rate
         if isinstance(schedule, keras.optimizers.schedules.LearningRateSchedule):
             return float(schedule(optimizer.iterations - 1))
-        return float(optimizer.learning_rate)
+        return float(optimizer.learning_rate.numpy())
 
 
 class _DivergenceWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

@@ -70,13 +70,15 @@ def compile_network(model: keras.Model, config: TrialConfig, steps_per_epoch: in
 def compile_portable(model: keras.Model, config: TrialConfig) -> None:
     """Compile with parts of plain Keras alone: a constant rate, and labels that are not smoothed.
 
-    So the saved file can be evaluated, and trained further, where `sweep` is not installed.
+    So the saved file can be evaluated, and trained further, where `sweep` is not installed. The
+    optimizer is built, with a fresh state, because Keras refuses to load one that is not.
     """
     model.compile(
         optimizer=_optimizer(config, config.learning_rate),
         loss=keras.losses.SparseCategoricalCrossentropy(),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
     )
+    model.optimizer.build(model.trainable_variables)
 
 
 def _smoothed(share: float, classes: int) -> Callable[[Any, Any], Any]:

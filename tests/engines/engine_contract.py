@@ -15,7 +15,7 @@ from sweep.errors import TrialError
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
 CONFIG: dict[str, Any] = {
-    "depth": 2, "width": 8, "activation": "relu", "kernel_initializer": "he_normal",
+    "depth": 1, "width": 16, "activation": "leaky_relu", "kernel_initializer": "he_normal",
     "batch_size": 50, "epochs": 2,
 }  # fmt: skip
 
@@ -25,8 +25,8 @@ def task(number: int = 0, seed: int = 11, **changes: Any) -> TrialTask:
 
 
 def figures(report: EpochReport) -> EpochReport:
-    """A report without what may differ from run to run."""
-    return replace(report, seconds=0.0)
+    """A report without what may differ from run to run and from number to number."""
+    return replace(report, number=0, seconds=0.0)
 
 
 def train(engine: Engine, trial: TrialTask) -> list[EpochReport]:
@@ -37,6 +37,12 @@ def train(engine: Engine, trial: TrialTask) -> list[EpochReport]:
         (report,) = engine.run_epoch()
         reports.append(report)
     return reports
+
+
+# Keras reads variables through numpy in a way that numpy 2 deprecates.
+KERAS_READS_VARIABLES = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
 
 
 class EngineContract:
@@ -73,34 +79,26 @@ class EngineContract:
         result = engine.retire(3, StopReason.COMPLETED, None)
         assert (result.number, result.reason) == (3, StopReason.COMPLETED)
         assert (result.epochs, result.kept_epoch) == (2, 2)
-        assert result.parameters == 3072 * 8 + 8 + 8 * 8 + 8 + 8 * 10 + 10
+        assert result.parameters == 3072 * 16 + 16 + 16 * 10 + 10
         assert (result.engine, result.device) == (engine.name, "cpu:0")
         assert result.seconds >= sum(report.seconds for report in reports)
         assert result.weights is None
         assert engine.active == ()
 
     def test_learns_to_tell_the_classes_apart(self, engine: Engine) -> None:
-        reports = train(engine, task(epochs=6, learning_rate=0.003))
+        reports = train(engine, task(epochs=6))
         assert reports[-1].val_accuracy > max(0.5, reports[0].val_accuracy)
         assert reports[-1].loss < reports[0].loss
 
-    def test_same_task_same_figures_whatever_came_before(self, engine: Engine) -> None:
-        trial = task(dropout="dropout", flip=True, shift=2)
-        first = [figures(report) for report in train(engine, trial)]
+    def test_figures_follow_from_config_and_seed_alone(self, engine: Engine) -> None:
+        options = {"dropout": "dropout", "flip": True, "shift": 2}
+        first = train(engine, task(number=0, **options))
         engine.retire(0, StopReason.COMPLETED, None)
-        train(engine, task(number=1, seed=5, batch_norm="before", epochs=1))
+        other = train(engine, task(number=1, seed=12, **options))
         engine.retire(1, StopReason.COMPLETED, None)
-        again = [figures(report) for report in train(engine, trial)]
-        assert first == again
-
-    def test_figures_follow_from_the_seed_not_from_the_number(self, engine: Engine) -> None:
-        (first,) = train(engine, task(number=0, epochs=1))
-        engine.retire(0, StopReason.COMPLETED, None)
-        (renamed,) = train(engine, task(number=8, epochs=1))
-        engine.retire(8, StopReason.COMPLETED, None)
-        (reseeded,) = train(engine, task(number=8, epochs=1, seed=12))
-        assert figures(first) == replace(figures(renamed), number=0)
-        assert figures(renamed) != figures(reseeded)
+        again = train(engine, task(number=7, **options))
+        assert [figures(report) for report in first] == [figures(report) for report in again]
+        assert [figures(report) for report in first] != [figures(report) for report in other]
 
     def test_divergence_ends_a_trial_at_once(self, engine: Engine) -> None:
         (report,) = train(engine, task(epochs=9, optimizer="sgd", learning_rate=100.0))
@@ -110,19 +108,20 @@ class EngineContract:
         assert engine.retire(0, StopReason.DIVERGED, None).epochs == 1
 
     def test_early_stopping_keeps_the_best_epoch(self, engine: Engine) -> None:
-        trial = task(epochs=50, early_stopping="val_accuracy", patience=2, learning_rate=0.01)
+        trial = task(epochs=50, early_stopping="val_accuracy", patience=2, learning_rate=0.003)
         reports = train(engine, trial)
         assert reports[-1].finished == StopReason.EARLY_STOPPING
         best = max(reports, key=lambda report: report.val_accuracy)
         assert len(reports) == best.epoch + 2
         assert engine.retire(0, StopReason.EARLY_STOPPING, None).kept_epoch == best.epoch
 
+    @KERAS_READS_VARIABLES
     @pytest.mark.parametrize("restore", [True, False])
     def test_saved_weights_are_the_kept_ones(
         self, engine: Engine, small_data: DataRef, tmp_path: Path, restore: bool
     ) -> None:
         trial = task(
-            epochs=50, early_stopping="val_accuracy", patience=2, learning_rate=0.01,
+            epochs=50, early_stopping="val_accuracy", patience=2, learning_rate=0.003,
             restore_best_weights=restore, scaling="feature", label_smoothing=0.1,
         )  # fmt: skip
         reports = train(engine, trial)
@@ -137,6 +136,7 @@ class EngineContract:
         accuracy = float(np.mean(predicted.argmax(axis=1) == split.labels))
         assert accuracy == pytest.approx(kept.val_accuracy, abs=1e-6)
 
+    @KERAS_READS_VARIABLES
     def test_a_trial_may_be_retired_before_its_first_epoch(
         self, engine: Engine, tmp_path: Path
     ) -> None:

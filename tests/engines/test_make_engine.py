@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import pytest
 import tensorflow as tf
+from engine_contract import KERAS_READS_VARIABLES
 
 from sweep.data import DataRef
 from sweep.engines import make_engine
@@ -63,6 +64,7 @@ def test_engines_are_listed_without_tensorflow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@KERAS_READS_VARIABLES
 def test_a_failed_save_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

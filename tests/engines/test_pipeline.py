@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,8 +33,6 @@ def one(flip: bool = False, down: int = 0, right: int = 0, limit: int = 4) -> An
 
 
 def augment_arrays(images: Any, flips: Any, shifts: Any, limit: int) -> Any:
-    import tensorflow as tf
-
     return augment(tf.constant(images), tf.constant(flips), tf.constant(shifts), limit).numpy()
 
 

@@ -12,6 +12,11 @@ import pytest
 from sweep.network import build_network, portable_network
 from sweep.trial import TrialConfig
 
+# Keras reads variables through numpy in a way that numpy 2 deprecates.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
 IMAGES = np.random.default_rng(4).integers(0, 256, (16, 32, 32, 3)).astype(np.uint8)
 LABELS = np.arange(16) % 10
 STATISTICS = (np.full(3, 0.4, np.float32), np.full(3, 0.2, np.float32))

@@ -4,6 +4,7 @@ import gc
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ class ReferenceEngine(Engine):
         if slot is None or slot.finished is not None:
             return ()
         try:
-            return (slot.run_epoch(self._train, self._validation_batches),)
+            return (slot.run_epoch(self._train, self._validation_batches, self._move_on),)
         except Exception as error:
             self.abandon()
             raise _failed("training broke", slot.task, error) from error
@@ -130,6 +131,9 @@ class ReferenceEngine(Engine):
         self._slot = None
         keras.backend.clear_session()
         gc.collect()
+
+    def _move_on(self) -> None:
+        self.progress += 1
 
     def _save(self, slot: "_Slot", path: Path) -> None:
         config = slot.task.config
@@ -176,10 +180,12 @@ class _Slot:
     def kept_weights(self) -> Weights:
         return self.model.get_weights() if self._best is None else self._best
 
-    def run_epoch(self, train: ImageTensors, validation: Any) -> EpochReport:
+    def run_epoch(
+        self, train: ImageTensors, validation: Any, move_on: Callable[[], None]
+    ) -> EpochReport:
         started = time.perf_counter()
         epoch = self.epochs + 1
-        watch = _DivergenceWatch(self._penalty)
+        watch = _BatchWatch(self._penalty, move_on)
         history = self.model.fit(
             training_batches(train, self.task.config, self.task.seed, epoch),
             initial_epoch=self.epochs,
@@ -231,15 +237,20 @@ class _Slot:
         return float(optimizer.learning_rate.numpy())
 
 
-class _DivergenceWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Ends an epoch early, within a few steps of those that left nothing to train."""
+class _BatchWatch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Tells of progress, and ends an epoch within a few steps of divergence."""
 
-    def __init__(self, penalty: float) -> None:
+    def __init__(self, penalty: float, move_on: Callable[[], None]) -> None:
         super().__init__()
         self._penalty = penalty
+        self._move_on = move_on
         self.has_diverged = False
 
+    def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._move_on()
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._move_on()
         if logs and is_diverged(float(logs["loss"]), self._penalty):
             self.has_diverged = True
             self.model.stop_training = True

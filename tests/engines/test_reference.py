@@ -130,6 +130,12 @@ def test_reports_the_rate_of_the_last_step(reference: ReferenceEngine) -> None:
     assert rates == pytest.approx([0.01 * 0.5 ** (7 / 8), 0.01 * 0.5 ** (15 / 8)])
 
 
+def test_progress_grows_inside_an_epoch(reference: ReferenceEngine) -> None:
+    reference.admit(task(batch_size=1))
+    reference.run_epoch()
+    assert reference.progress > 384 // 25  # Keras calls back after every 25 steps
+
+
 def test_standardises_with_the_training_split_alone(
     reference: ReferenceEngine, small_data: DataRef
 ) -> None:

@@ -1,12 +1,17 @@
 """The weights of the best trials, kept as the study goes."""
 
 import logging
+import re
 from pathlib import Path
+from typing import Final
 
 from sweep.spec.model import StudySpec
 from sweep.store import Store
 
 logger = logging.getLogger(__name__)
+
+# Whole files and those that a killed worker left unfinished.
+_OURS: Final = re.compile(r"\.?trial-\d+\..+")
 
 
 class WeightsKeeper:
@@ -28,15 +33,19 @@ class WeightsKeeper:
         self._keep = spec.keep_weights
         self._sign = 1.0 if spec.objectives[0].direction == "maximize" else -1.0
         self._store = store
-        self._directory = directory
+        # Whoever reads the names later may do so from another working directory.
+        self._directory = directory = directory.absolute()
         self._values: dict[int, float] = {}
+        self._files: dict[int, Path] = {}
         directory.mkdir(parents=True, exist_ok=True)
         for row in store.trial_rows(spec.study):
             if row["weights"] and row["values"]:
                 self._values[row["number"]] = row["values"][0]
-        named = {self._path(number) for number in self._values}
+                self._files[row["number"]] = Path(row["weights"]).absolute()
+        self._drop_surplus()
+        named = set(self._files.values())
         for path in directory.iterdir():
-            if path not in named:
+            if _OURS.fullmatch(path.name) and path not in named:
                 logger.info("removing %s, which no trial names", path)
                 path.unlink()
 
@@ -48,10 +57,14 @@ class WeightsKeeper:
     def keep(self, number: int, value: float) -> None:
         """Note that a trial's weights were saved, and drop those that fell behind."""
         self._values[number] = value
+        self._files[number] = self._path(number)
+        self._drop_surplus()
+
+    def _drop_surplus(self) -> None:
         ranked = sorted(self._values, key=lambda n: (-self._sign * self._values[n], n))
         for surplus in ranked[self._keep :]:
             self._store.weights_dropped(self._study, surplus)
-            self._path(surplus).unlink(missing_ok=True)
+            self._files.pop(surplus).unlink(missing_ok=True)
             del self._values[surplus]
 
     def _path(self, number: int) -> Path:

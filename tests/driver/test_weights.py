@@ -1,0 +1,67 @@
+"""Which files of weights are kept, and which are left alone."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from study_host import STUDY, Host, study_of
+
+from sweep.driver.weights import WeightsKeeper
+from sweep.store import Store
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    host = Host(tmp_path)
+    host.run(study_of(STUDY, "budget.trials=3", "fixed.epochs=1", "keep_weights=3"))
+    return host
+
+
+@pytest.fixture
+def store(host: Host) -> Iterator[Store]:
+    with host.store() as store:
+        yield store
+
+
+def keeper(store: Store, directory: Path, keep: int) -> WeightsKeeper:
+    return WeightsKeeper(study_of(STUDY, f"keep_weights={keep}"), store, directory)
+
+
+def named(store: Store) -> list[Path]:
+    return [Path(r["weights"]) for r in store.trial_rows("colours") if r["weights"]]
+
+
+def test_what_a_kill_left_over_is_dropped_without_another_trial(host: Host, store: Store) -> None:
+    rows = store.trial_rows("colours")
+    best = max(rows, key=lambda row: row["values"][0])
+    assert len(named(store)) == 3
+    # As after a kill between the end of a trial and the removal of the one that fell behind.
+    keeper(store, host.artifacts / "colours", keep=1)
+    assert named(store) == [Path(best["weights"])]
+    assert list((host.artifacts / "colours").iterdir()) == named(store)
+
+
+def test_files_that_are_not_weights_of_trials_are_left_alone(host: Host, store: Store) -> None:
+    directory = host.artifacts / "colours"
+    mine = {directory / "notes.txt", directory / "trials", directory / "best.keras"}
+    for path in mine:
+        path.mkdir() if path.name == "trials" else path.touch()
+    (directory / "trial-99.keras").touch()
+    (directory / ".trial-99.123.keras").touch()
+    keeper(store, directory, keep=3)
+    assert set(directory.iterdir()) == mine | set(named(store))
+
+
+def test_weights_kept_elsewhere_by_an_earlier_run_are_dropped_there(
+    host: Host, store: Store, tmp_path: Path
+) -> None:
+    keeper(store, tmp_path / "elsewhere", keep=1)
+    assert list((host.artifacts / "colours").iterdir()) == named(store)
+
+
+def test_names_hold_in_any_working_directory(
+    tmp_path: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    place = keeper(store, Path("relative"), keep=4).place_for(7, 0.0)
+    assert place == tmp_path / "relative" / "trial-7.keras"

@@ -16,6 +16,7 @@ from sweep.driver.objective import (
 )
 from sweep.driver.progress import Progress, Watcher
 from sweep.driver.provenance import study_record
+from sweep.driver.retry import RETRY_OF
 from sweep.driver.roster import Roster, Seat
 from sweep.driver.sampling import make_pruner, most_epochs
 from sweep.driver.source import OpenTrial, TrialSource
@@ -223,7 +224,9 @@ class _Driver:
         self._study.tell(trial, values)
         if result.weights is not None:
             self._weights.keep(result.number, values[0])
-        is_best = self._standings.add(result.number, values, open_trial.config, result.reason)
+        is_best = self._standings.add(
+            result.number, values, lambda: open_trial.config, result.reason
+        )
         ended = f"{result.reason.value.replace('_', ' ')} after epoch {result.epochs}"
         scores = ", ".join(
             f"{o.metric} {v:.4g}" for o, v in zip(self._spec.objectives, values, strict=True)
@@ -247,7 +250,7 @@ class _Driver:
         number = open_trial.task.number
         self._store.trial_failed(self._spec.study, number, error, traceback, log)
         self._study.tell(open_trial.trial, state=optuna.trial.TrialState.FAIL)
-        self._standings.failed += 1
+        self._standings.failures.add(number)
         self._announce(open_trial, f"failed: {error} (sweep show {number})")
 
     def _lose(self, event: WorkerLost) -> None:
@@ -288,10 +291,16 @@ class _Driver:
             if self._restarts:
                 trials.append(self._restarts.popleft())
             elif self._unassigned > len(trials):
-                trials.append(self._source.next())
+                trials.append(self._next_trial())
             else:
                 break
         return trials
+
+    def _next_trial(self) -> OpenTrial:
+        open_trial = self._source.next()
+        # `sweep retry` may have enqueued it after this run had counted the failure.
+        self._standings.failures.discard(open_trial.trial.user_attrs.get(RETRY_OF))
+        return open_trial
 
     @property
     def _unassigned(self) -> int:

@@ -1,7 +1,8 @@
 """The count of a study's trials and its incumbent."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -22,7 +23,7 @@ class Standings:
         complete: Trials that ran to their end, diverged ones included.
         diverged: How many of those diverged.
         pruned: Trials pruned.
-        failed: Trials failed and not retried.
+        failures: Numbers of the trials failed and not retried.
         best: The incumbent; a diverged trial never is.
     """
 
@@ -30,7 +31,7 @@ class Standings:
     complete: int = 0
     diverged: int = 0
     pruned: int = 0
-    failed: int = 0
+    failures: set[int] = field(default_factory=set)
     best: BestTrial | None = None
 
     @classmethod
@@ -42,12 +43,18 @@ class Standings:
         for trial in trials:
             if trial.state == TrialState.COMPLETE:
                 reason = StopReason(trial.user_attrs[STOP_REASON])
-                standings.add(trial.number, trial.values, space.config(trial.params), reason)
+                config = partial(space.config, trial.params)
+                standings.add(trial.number, trial.values, config, reason)
             elif trial.state == TrialState.PRUNED:
                 standings.pruned += 1
             elif trial.state == TrialState.FAIL and trial.number not in retried:
-                standings.failed += 1
+                standings.failures.add(trial.number)
         return standings
+
+    @property
+    def failed(self) -> int:
+        """Trials failed and not retried."""
+        return len(self.failures)
 
     @property
     def finished(self) -> int:
@@ -55,9 +62,19 @@ class Standings:
         return self.complete + self.pruned + self.failed
 
     def add(
-        self, number: int, values: Sequence[float], config: TrialConfig, reason: StopReason
+        self,
+        number: int,
+        values: Sequence[float],
+        config: Callable[[], TrialConfig],
+        reason: StopReason,
     ) -> bool:
         """Count a complete trial.
+
+        Args:
+            number: Its number.
+            values: Its objective values.
+            config: Gives its configuration; called only for a new incumbent.
+            reason: Why it stopped.
 
         Returns:
             Whether it is the new incumbent.
@@ -69,5 +86,5 @@ class Standings:
         sign = 1.0 if self.maximize else -1.0
         if self.best is not None and sign * values[0] <= sign * self.best.values[0]:
             return False
-        self.best = BestTrial(number, tuple(values), config)
+        self.best = BestTrial(number, tuple(values), config())
         return True

@@ -8,7 +8,7 @@ import pytest
 import softmax_engine as faults
 from study_host import STUDY, Host, Listener, study_of
 
-from sweep.driver import retry_failed
+from sweep.driver import Progress, retry_failed
 from sweep.errors import StudyMismatchError, UsageError
 from sweep.trial import TrialConfig, trial_seed
 
@@ -170,6 +170,28 @@ def test_failed_trials_are_retried_once_each_and_count_once(host: Host) -> None:
     assert [row["state"] for row in rows].count("COMPLETE") == 2
     assert rows[2]["params"] == {"depth": faults.RAISES_WHILE_TRAINING}
     assert rows[2]["seed"] == trial_seed(42, 2)
+
+
+class Retrier(Listener):
+    """Retries what fails while the study still runs, once."""
+
+    host: Host
+    retried: list[int] | None = None
+
+    def update(self, progress: Progress) -> None:
+        super().update(progress)
+        if progress.failed and self.retried is None:
+            with self.host.store() as store:
+                self.retried = retry_failed(store, "faulty")
+
+
+def test_a_trial_retried_while_the_study_runs_costs_no_other_its_place(host: Host) -> None:
+    host.engine = "faulty"
+    listener = Retrier()
+    listener.host = host
+    progress = host.run(study_of(FAULTY % f"{faults.RAISES_WHILE_TRAINING}, 20, 21"), listener)
+    assert listener.retried == [0]
+    assert (progress.complete, progress.failed, progress.asked) == (2, 1, 3)
 
 
 def test_a_trial_that_kills_its_worker_twice_fails_with_the_reason(host: Host) -> None:

@@ -187,15 +187,24 @@ class _Driver:
     def _report_to_pruner(self, report: EpochReport, open_trial: OpenTrial) -> bool:
         """Tell Optuna of an epoch; whether its pruner would stop the trial here.
 
-        Epochs that a restarted trial repeats are known already and judged already.
+        Of the epochs that a restarted trial repeats, Optuna knows already. All but the last were
+        judged, and the trial went on; the last may have been its end, if the verdict was lost
+        before it was carried out. A verdict is kept, since some pruners give each only once.
         """
         value = intermediate_value(self._spec.objectives[0], report)
         if len(self._spec.objectives) > 1 or value is None:
             return False
-        if report.epoch <= open_trial.last_step:
+        trial = open_trial.trial
+        if report.epoch < open_trial.last_step:
             return False
-        open_trial.trial.report(value, report.epoch)
-        return report.epoch >= self._spec.pruner.min_epochs and open_trial.trial.should_prune()
+        if report.epoch > open_trial.last_step:
+            trial.report(value, report.epoch)
+        elif trial.user_attrs.get(STOP_REASON) == StopReason.PRUNED:
+            return True
+        pruned = report.epoch >= self._spec.pruner.min_epochs and trial.should_prune()
+        if pruned:
+            trial.set_user_attr(STOP_REASON, StopReason.PRUNED.value)
+        return pruned
 
     def _retirement(self, reason: StopReason, open_trial: OpenTrial) -> Retirement:
         number = open_trial.task.number

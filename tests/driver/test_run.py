@@ -10,7 +10,9 @@ from study_host import STUDY, Host, Listener, study_of
 
 from sweep.driver import Progress, retry_failed
 from sweep.errors import StudyMismatchError, UsageError
-from sweep.trial import TrialConfig, trial_seed
+from sweep.executors.base import Directive
+from sweep.executors.process import ProcessExecutor
+from sweep.trial import StopReason, TrialConfig, trial_seed
 
 FAULTY = """
 study: faulty
@@ -109,6 +111,33 @@ def test_a_stopped_study_resumes_with_the_figures_of_an_undisturbed_one(tmp_path
     assert progress.finished == 12
     assert any("again" in message for message in listener.messages)
     assert figures(stopped) == figures(undisturbed)
+
+
+class CrashError(Exception):
+    """Stands for a kill at a chosen moment."""
+
+
+@pytest.mark.parametrize("pruner", ["median", "asha"])
+def test_a_verdict_of_the_pruner_outlives_a_crash_before_it_is_carried_out(
+    pruner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed, crashed = Host(tmp_path / "undisturbed"), Host(tmp_path / "crashed")
+    for host in (undisturbed, crashed):
+        host.directory.mkdir()
+    spec = study_of(STUDY, f"pruner.name={pruner}", "pruner.startup_trials=1")
+    assert undisturbed.run(spec).pruned > 0
+
+    def direct(self: ProcessExecutor, worker: str, directive: Directive) -> None:
+        if any(retirement.reason is StopReason.PRUNED for retirement in directive.retire):
+            raise CrashError
+        direct_truly(self, worker, directive)
+
+    direct_truly = ProcessExecutor.direct
+    with monkeypatch.context() as patch, pytest.raises(CrashError):
+        patch.setattr(ProcessExecutor, "direct", direct)
+        crashed.run(spec)
+    assert crashed.run(spec).finished == 12
+    assert figures(crashed) == figures(undisturbed)
 
 
 def test_a_finished_study_starts_no_worker(host: Host) -> None:

@@ -15,7 +15,7 @@ from sweep.train.evaluation import TestFigures, evaluate, has_test_split
 from sweep.train.record import write_config, write_history
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
-MODEL, CONFIG, CURVES = "model.keras", "config.yaml", "curves.html"
+MODEL, CONFIG, CURVES, LOGS = "model.keras", "config.yaml", "curves.html", "logs"
 HISTORY_JSON, HISTORY_CSV = "history.json", "history.csv"
 
 
@@ -83,12 +83,12 @@ def train_trial_file(
     try:
         with executor or _local_executor(data, output) as running:
             result = train_alone(running, task, save_to=output / MODEL, on_epoch=take, stop=stop)
+        test, no_test = _test(result, data, output / LOGS)
     except BaseException:
         if reports:
             write_history(output / HISTORY_JSON, output / HISTORY_CSV, reports)
             write_curves(output / CURVES, trial_file, data, reports, 0, None)
         raise
-    test, no_test = _test(result, data)
     write_history(output / HISTORY_JSON, output / HISTORY_CSV, reports)
     write_curves(output / CURVES, trial_file, data, reports, result.kept_epoch, test)
     names = [*([MODEL] if result.weights else []), CONFIG, HISTORY_JSON, HISTORY_CSV, CURVES]
@@ -123,14 +123,14 @@ def _make_directory(output: Path) -> None:
 def _local_executor(data: DataRef, output: Path) -> Executor:
     from sweep.executors.process import ProcessExecutor
 
-    return ProcessExecutor("reference", data, workers=1, log_dir=output / "logs")
+    return ProcessExecutor("reference", data, workers=1, log_dir=output / LOGS)
 
 
-def _test(result: TrialResult, data: DataRef) -> tuple[TestFigures | None, str]:
+def _test(result: TrialResult, data: DataRef, logs: Path) -> tuple[TestFigures | None, str]:
     if result.reason is StopReason.INTERRUPTED:
         return None, "the training was interrupted"
     if result.weights is None:
         return None, "the training diverged"
     if not has_test_split(data):
         return None, f"{data.name} has no test split"
-    return evaluate(Path(result.weights), data), ""
+    return evaluate(Path(result.weights), data, logs / "test.log"), ""

@@ -77,7 +77,7 @@ class Subject:
         """What it trained on."""
         fallback = ", the fallback of its study" if self.record.data_is_fallback else ""
         name = " ".join(self.record.data_name.split())
-        return f"{name}{fallback} (fingerprint {self.record.data_fingerprint})"
+        return f"{name}{fallback} (fingerprint {self.record.data_fingerprint[:16]})"
 
 
 def subjects(store: Store, study: str, *, trial: int | None, top: int | None) -> list[Subject]:

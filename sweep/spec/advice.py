@@ -8,10 +8,10 @@ from typing import Final
 from sweep.spec.branches import Branches, Test
 from sweep.spec.document import shown
 from sweep.spec.fields import conditions_text
-from sweep.spec.model import ChoicesSpec, RangeSpec, StudySpec
+from sweep.spec.model import ChoicesSpec, StudySpec
 from sweep.spec.study_file import check_study
-from sweep.spec.tree import fixed_values, forbids, study_branches, tests
-from sweep.trial import FIELDS, Value
+from sweep.spec.tree import forbids, most_epochs, study_branches, tests
+from sweep.trial import Value
 
 Advice = Callable[[StudySpec, Branches], Iterator[str]]
 
@@ -28,6 +28,11 @@ def warnings(spec: StudySpec) -> tuple[str, ...]:
     spec = check_study(spec)
     branches = study_branches(spec)
     return tuple(text for advise in _ADVICE for text in advise(spec, branches))
+
+
+def missing_packages(sampler: str) -> list[str]:
+    """Packages that a sampler needs and that are not installed."""
+    return [package for package in _PACKAGES.get(sampler, ()) if find_spec(package) is None]
 
 
 def at_least(bound: float) -> Test:
@@ -114,28 +119,17 @@ def _training(spec: StudySpec, branches: Branches) -> Iterator[str]:
 
 
 def _pruning(spec: StudySpec, branches: Branches) -> Iterator[str]:
-    pruner, most = spec.pruner, _most_epochs(spec)
-    first = pruner.min_epochs * (1 if pruner.name == "median" else pruner.reduction_factor)
-    if pruner.name != "none" and most <= first:
+    pruner, most = spec.pruner, most_epochs(spec)
+    if pruner.name != "none" and most <= pruner.min_epochs:
         yield (
-            f"the pruner {pruner.name} will hardly prune: trials have at most {most} epochs and "
-            f"its first comparisons leave {first} to the best"
+            f"the pruner {pruner.name} never prunes: it first compares trials after epoch "
+            f"{pruner.min_epochs}, and they have at most {most}"
         )
-
-
-def _most_epochs(spec: StudySpec) -> int:
-    dimension = spec.search.get("epochs")
-    if isinstance(dimension, RangeSpec):
-        return int(dimension.high)
-    if isinstance(dimension, ChoicesSpec):
-        return max(int(value) for value in dimension.choices)
-    return int(fixed_values(spec).get("epochs", FIELDS["epochs"].default))
 
 
 def _sampling(spec: StudySpec, branches: Branches) -> Iterator[str]:
     name, trials, combinations = spec.sampler.name, spec.budget.trials, branches.combinations()
-    missing = [package for package in _PACKAGES.get(name, ()) if find_spec(package) is None]
-    if missing:
+    if missing := missing_packages(name):
         yield f"the sampler {name} needs {' and '.join(missing)}, which is not installed"
     if name in _PACKAGES and any(len(forms) > 1 for forms in _forms(branches).values()):
         yield (

@@ -8,7 +8,14 @@ from sweep.errors import SpecError
 from sweep.spec.branches import Branches, Domain, Test
 from sweep.spec.document import Path, dotted
 from sweep.spec.fields import Where, conditions_text, grid_size, in_range
-from sweep.spec.model import ChoicesSpec, Conditions, Dimension, RuleSpec, StudySpec
+from sweep.spec.model import (
+    ChoicesSpec,
+    Conditions,
+    Dimension,
+    RangeSpec,
+    RuleSpec,
+    StudySpec,
+)
 from sweep.trial import FIELDS, FieldInfo, Value
 
 Named = Mapping[str, tuple[Value, ...]]
@@ -39,6 +46,16 @@ def fixed_values(spec: StudySpec) -> dict[str, Value]:
     """The fixed settings with `budget.epochs`, which overrides `fixed.epochs`."""
     epochs = spec.budget.epochs
     return dict(spec.fixed) if epochs is None else {**spec.fixed, "epochs": epochs}
+
+
+def most_epochs(spec: StudySpec) -> int:
+    """The most epochs that any trial of a study may train."""
+    searched = spec.search.get("epochs")
+    if isinstance(searched, RangeSpec):
+        return int(searched.high)
+    if isinstance(searched, ChoicesSpec):
+        return max(int(value) for value in searched.choices)
+    return int(fixed_values(spec).get("epochs", FIELDS["epochs"].default))
 
 
 def check_branches(spec: StudySpec, where: Where = dotted) -> Branches:

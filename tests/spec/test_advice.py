@@ -45,8 +45,8 @@ CASES = {
         "fixed: {early_stopping: val_loss, restore_best_weights: false}",
         "without restore_best_weights",
     ),
-    "asha": ("pruner: {name: asha, min_epochs: 2}\nbudget: {epochs: 6}", "will hardly prune"),
-    "median": ("pruner: {name: median, min_epochs: 6}\nfixed: {epochs: 6}", "will hardly prune"),
+    "asha": ("pruner: {name: asha, min_epochs: 6}\nbudget: {epochs: 6}", "never prunes"),
+    "median": ("pruner: {name: median, min_epochs: 6}\nfixed: {epochs: 6}", "never prunes"),
     "cmaes choices": (
         "sampler: {name: cmaes}\nsearch: {depth: [1, 2]}",
         "draws choices at random",

@@ -10,6 +10,8 @@ from sweep.driver.progress import Progress, SlotView, WorkerView
 from sweep.trial import TrialConfig, Value
 
 CURVE_WIDTH = 12
+STATES = {"starting": "starting: TensorFlow loads, 10 seconds or more"}
+"""Words for the states of workers that need more than their name."""
 BAR_STYLES = (("complete", "green"), ("pruned", "yellow"), ("failed", "red"), ("running", "cyan"))
 
 
@@ -123,7 +125,8 @@ class Frame:
         for worker in progress.workers:
             label = _label(worker).ljust(name_width)
             if not worker.slots:
-                rows.append(Text.assemble((label, "bold"), (f"  {worker.state}", "dim")))
+                state = STATES.get(worker.state, worker.state)
+                rows.append(Text.assemble((label, "bold"), (f"  {state}", "dim")))
             for slot in worker.slots:
                 rows.append(self._slot(label, slot, low, high))
                 label = " " * name_width

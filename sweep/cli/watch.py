@@ -11,10 +11,12 @@ from rich.text import Text
 
 from sweep.cli.frame import Frame
 from sweep.cli.output import note
-from sweep.cli.text import plural
+from sweep.cli.text import duration, plural
 from sweep.driver.progress import Progress
 
 REDRAW_SECONDS = 0.1
+QUIET_SECONDS = 60.0
+"""How long the plain view stays silent while nothing ends."""
 STOPPING = "stopping: running trials finish their epoch (Ctrl-C again leaves at once)"
 
 
@@ -80,7 +82,7 @@ class LiveWatcher:
 
 
 class PlainWatcher:
-    """Writes a line when the study starts, for each message, and when it is stopping.
+    """Writes a line when the study starts, for each message, when it is stopping, and each minute.
 
     Messages wait for the progress that follows them, so that each line tells how far the study is.
     """
@@ -90,6 +92,7 @@ class PlainWatcher:
         self._waiting: list[str] = []
         self._started = False
         self._stopping = False
+        self._spoken_at = time.monotonic()
 
     def __enter__(self) -> "PlainWatcher":
         """Nothing to take over."""
@@ -112,7 +115,11 @@ class PlainWatcher:
                 f"{progress.study} on {progress.data}: {plural(progress.asked, 'trial')} asked, "
                 f"{progress.finished} finished, {plural(len(progress.workers), 'worker')}"
             )
+            if all(worker.state == "starting" for worker in progress.workers):
+                note("the workers load TensorFlow, which takes 10 seconds or more")
         self._flush(f"[{progress.finished}/{progress.asked}] ")
+        if time.monotonic() - self._spoken_at >= QUIET_SECONDS:
+            self._say(_standing(progress))
         if progress.stopping and not self._stopping:
             self._stopping = True
             note(STOPPING)
@@ -123,8 +130,22 @@ class PlainWatcher:
 
     def _flush(self, prefix: str) -> None:
         for text in self._waiting:
-            note(prefix + text)
+            self._say(prefix + text)
         self._waiting.clear()
+
+    def _say(self, text: str) -> None:
+        note(text)
+        self._spoken_at = time.monotonic()
+
+
+def _standing(progress: Progress) -> str:
+    """How far the study is, in one line."""
+    eta = progress.eta_seconds
+    return (
+        f"[{progress.finished}/{progress.asked}] {plural(progress.running, 'trial')} in training, "
+        f"{plural(progress.trial_epochs, 'epoch')} in {duration(progress.seconds)}"
+        + (f", about {duration(eta)} left" if eta else "")
+    )
 
 
 def make_watcher(frame: Frame) -> LiveWatcher | PlainWatcher:

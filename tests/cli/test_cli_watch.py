@@ -2,10 +2,11 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_progress import make_frame, make_progress
+from fake_progress import WORKERS, make_frame, make_progress
 from terminal import Terminal
 
 from sweep.cli.watch import PlainWatcher, make_watcher
@@ -63,6 +64,26 @@ def test_live_view_on_a_terminal(terminal, golden):
     assert terminal.process.returncode == 0
     assert not any("deep_cifar10" in line for line in terminal.lines())
     assert not terminal.screen.cursor.hidden
+
+
+def test_plain_lines_say_what_takes_long(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("sweep.cli.watch.time.monotonic", lambda: now[0])
+    starting = tuple(replace(worker, state="starting", slots=()) for worker in WORKERS)
+    with PlainWatcher() as watcher:
+        watcher.update(make_progress(workers=starting, running=0, trial_epochs=0))
+        for now[0] in (30.0, 59.0, 61.0, 100.0):
+            watcher.update(make_progress())
+        watcher.message("trial 0 completed")
+        now[0] = 130.0
+        for now[0] in (130.0, 189.0, 190.0):
+            watcher.update(make_progress(eta_seconds=None))
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "the workers load TensorFlow, which takes 10 seconds or more",
+        "[11/24] 2 trials in training, 101 epochs in 20m 34s, about 33m 20s left",
+        "[11/24] trial 0 completed",
+        "[11/24] 2 trials in training, 101 epochs in 20m 34s",
+    ]
 
 
 def test_plain_lines(capsys):

@@ -18,7 +18,7 @@ from sweep.driver.progress import Progress, Watcher
 from sweep.driver.provenance import study_record
 from sweep.driver.retry import RETRY_OF
 from sweep.driver.roster import Roster, Seat
-from sweep.driver.sampling import make_pruner, most_epochs
+from sweep.driver.sampling import check_sampler, make_pruner, most_epochs
 from sweep.driver.source import OpenTrial, TrialSource
 from sweep.driver.standings import STOP_REASON, Standings
 from sweep.driver.stop import StopFlag
@@ -71,11 +71,13 @@ def run_study(
         The last progress.
 
     Raises:
+        UsageError: The sampler needs a package that is not installed.
         StudyMismatchError: The study exists with another space, objective or data.
         StoreError: The database cannot be used, or another process runs this study.
         ExecutorError: Workers cannot be started or kept alive.
     """
     space = SearchSpace.from_spec(spec)
+    check_sampler(spec)
     # Optuna's own calls meet full disks and locked files too.
     with store.driver_lock(spec.study), store.translated():
         study = store.create_study(

@@ -4,6 +4,8 @@ import warnings
 
 import optuna
 
+from sweep.errors import UsageError
+from sweep.spec.advice import missing_packages
 from sweep.spec.model import RangeSpec, StudySpec
 from sweep.spec.tree import fixed_values
 from sweep.trial import FIELDS, stream_seed
@@ -64,6 +66,21 @@ def most_epochs(spec: StudySpec) -> int:
     if isinstance(searched, RangeSpec):
         return int(searched.high)
     return max(int(value) for value in searched.choices)
+
+
+def check_sampler(spec: StudySpec) -> None:
+    """Find out before any trial is asked for whether the sampler can work here.
+
+    Raises:
+        UsageError: A package that it needs is not installed.
+    """
+    name = spec.sampler.name
+    if missing := missing_packages(name):
+        raise UsageError(
+            f"the sampler {name} needs {' and '.join(missing)}, which is not installed",
+            where=f"study {spec.study}, sampler.name",
+            next_step="install it, or take another sampler: --set sampler.name=tpe",
+        )
 
 
 def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:

@@ -235,6 +235,13 @@ def _check_objectives(spec: StudySpec, where: Where) -> None:
                 expected="every metric once",
                 received=metric,
             )
+    if spec.sampler.name == "cmaes" and len(metrics) > 1:
+        raise SpecError(
+            "cmaes cannot optimise several objectives",
+            where=where(("sampler", "name")),
+            expected="another sampler, or a single objective",
+            received=f"cmaes with {', '.join(metrics)}",
+        )
     if spec.pruner.name == "none":
         return
     if len(metrics) > 1:

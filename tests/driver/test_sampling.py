@@ -1,7 +1,13 @@
 import optuna
 import pytest
 
-from sweep.driver.sampling import make_pruner, make_sampler, most_epochs
+from sweep.driver.sampling import (
+    check_sampler,
+    make_pruner,
+    make_sampler,
+    most_epochs,
+)
+from sweep.errors import UsageError
 from sweep.space import SearchSpace
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
@@ -48,6 +54,15 @@ def test_a_study_chooses_the_same_after_a_restart(
         return [trial.params for trial in study.trials]
 
     assert choices(restart_at=7) == choices(restart_at=99)
+
+
+def test_a_sampler_without_its_package_is_refused_before_any_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_sampler(study_spec(""))
+    monkeypatch.setattr("sweep.spec.advice.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match="gp needs torch and scipy"):
+        check_sampler(study_spec("sampler: {name: gp}\n" + SPACE))
 
 
 def test_another_seed_chooses_otherwise() -> None:

@@ -173,6 +173,12 @@ ERRORS = {
     ),
     "too many epochs": ("study: a\nbudget: {epochs: 100001}", [], "budget.epochs", "100000"),
     "duration": (STUDY, ["budget.wall_seconds=1 day"], "budget.wall_seconds", "30s, 10m, 2h"),
+    "objectives and sampler": (
+        "study: a\nsampler: {name: cmaes}\nobjectives: [{metric: val_loss}, {metric: parameters}]",
+        [],
+        "file:2, sampler.name",
+        "a single objective",
+    ),
     "objectives and pruner": (
         "study: a\npruner: {name: asha}\nobjectives: [{metric: val_loss}, {metric: parameters}]",
         [],

@@ -133,9 +133,10 @@ def test_a_verdict_of_the_pruner_outlives_a_crash_before_it_is_carried_out(
         direct_truly(self, worker, directive)
 
     direct_truly = ProcessExecutor.direct
-    with monkeypatch.context() as patch, pytest.raises(CrashError):
+    with monkeypatch.context() as patch:
         patch.setattr(ProcessExecutor, "direct", direct)
-        crashed.run(spec)
+        with pytest.raises(CrashError):
+            crashed.run(spec)
     assert crashed.run(spec).finished == 12
     assert figures(crashed) == figures(undisturbed)
 

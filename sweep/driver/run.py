@@ -18,7 +18,7 @@ from sweep.driver.progress import Progress, Watcher
 from sweep.driver.provenance import study_record
 from sweep.driver.retry import RETRY_OF
 from sweep.driver.roster import Roster, Seat
-from sweep.driver.sampling import check_sampler, make_pruner, most_epochs
+from sweep.driver.sampling import check_sampler, make_pruner
 from sweep.driver.source import OpenTrial, TrialSource
 from sweep.driver.standings import STOP_REASON, Standings
 from sweep.driver.stop import StopFlag
@@ -36,6 +36,7 @@ from sweep.executors.base import (
 )
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
+from sweep.spec.tree import most_epochs
 from sweep.store import Store
 from sweep.trial import EpochReport, StopReason, TrialResult
 

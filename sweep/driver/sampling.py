@@ -6,9 +6,9 @@ import optuna
 
 from sweep.errors import UsageError
 from sweep.spec.advice import missing_packages
-from sweep.spec.model import RangeSpec, StudySpec
-from sweep.spec.tree import fixed_values
-from sweep.trial import FIELDS, stream_seed
+from sweep.spec.model import StudySpec
+from sweep.spec.tree import most_epochs
+from sweep.trial import stream_seed
 
 
 def make_sampler(spec: StudySpec, number: int) -> optuna.samplers.BaseSampler:
@@ -56,16 +56,6 @@ def make_sampler(spec: StudySpec, number: int) -> optuna.samplers.BaseSampler:
             )
     # A grid is enumerated by the driver: what is left to the sampler is nothing.
     return optuna.samplers.RandomSampler(seed=seed)
-
-
-def most_epochs(spec: StudySpec) -> int:
-    """The most epochs that any trial of a study may train."""
-    searched = spec.search.get("epochs")
-    if searched is None or spec.budget.epochs is not None:
-        return int(fixed_values(spec).get("epochs", FIELDS["epochs"].default))
-    if isinstance(searched, RangeSpec):
-        return int(searched.high)
-    return max(int(value) for value in searched.choices)
 
 
 def check_sampler(spec: StudySpec) -> None:

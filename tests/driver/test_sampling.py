@@ -5,12 +5,12 @@ from sweep.driver.sampling import (
     check_sampler,
     make_pruner,
     make_sampler,
-    most_epochs,
 )
 from sweep.errors import UsageError
 from sweep.space import SearchSpace
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
+from sweep.spec.tree import most_epochs
 
 SPACE = """
 search:

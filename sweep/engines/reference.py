@@ -1,6 +1,5 @@
 """The reference engine: one trial at a time through plain Keras `fit`."""
 
-import gc
 import logging
 import math
 import time
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from sweep.data import DataRef, StatisticsKind, open_split, statistics
 from sweep.engines.base import Engine
 from sweep.engines.device import configure_device
+from sweep.engines.memory import TrialMemory
 from sweep.engines.pipeline import ImageTensors, training_batches, validation_batches
 from sweep.engines.stopping import EarlyStopping, Plateau, is_diverged
 from sweep.engines.weights import save_network
@@ -58,6 +58,7 @@ class ReferenceEngine(Engine):
         self._validation_batches = validation_batches(self._validation)
         self._statistics: dict[str, Statistics] = {}
         self._slot: _Slot | None = None
+        self._memory = TrialMemory()
 
     @property
     def active(self) -> tuple[int, ...]:
@@ -129,8 +130,7 @@ class ReferenceEngine(Engine):
     def abandon(self) -> None:
         """Free the slot and the memory of its network."""
         self._slot = None
-        keras.backend.clear_session()
-        gc.collect()
+        self._memory.give_back()
 
     def _move_on(self) -> None:
         self.progress += 1

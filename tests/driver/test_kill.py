@@ -114,8 +114,13 @@ def test_workers_killed_mid_epoch_are_replaced_and_their_trials_repeated(host: H
 def test_two_drivers_of_one_study_do_not_meet(host: Host) -> None:
     program = start(host)
     wait_for_epochs(host, program, more=5)
-    second = start(host)
-    _, errors = second.communicate(timeout=60)
+    # However slowly the second one starts, the first is still there.
+    program.send_signal(signal.SIGSTOP)
+    try:
+        second = start(host)
+        _, errors = second.communicate(timeout=60)
+    finally:
+        program.send_signal(signal.SIGCONT)
     assert second.returncode != 0
     assert b"another process drives the study" in errors
     finish(program)

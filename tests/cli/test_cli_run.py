@@ -142,7 +142,7 @@ def test_interrupted_once_it_saves_and_says_how_to_resume(sweep):
     assert "Traceback" not in err
     lines = err.splitlines()
     assert "stopping: running trials finish their epoch (Ctrl-C again leaves at once)" in lines
-    resume = "  sweep run colours.yaml --set budget.trials=100000 --storage runs.db"
+    resume = "  sweep run colours.yaml --set budget.trials=100000 --storage runs.db --workers 1"
     assert lines[-1] == resume
     finished = json.loads(sweep("status", "--json", "--storage", "runs.db").out)["trials"]
     goal = finished["finished"] + 2

@@ -1,5 +1,6 @@
 """`sweep run`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,8 @@ def command(
         _print_end(spec, progress, winner, storage)
     if interrupted:
         note(f"stopped with {progress.finished} of {progress.asked} trials finished; to resume:")
-        note("  " + _resume_command(file, overrides, storage))
+        options = {"--data-dir": data_dir, "--workers": workers, "--artifacts": artifacts}
+        note("  " + _resume_command(file, overrides, storage, options))
         return INTERRUPTED
     return 0
 
@@ -218,7 +220,9 @@ def _typed(storage: str) -> str:
     return '"$SWEEP_STORAGE"' if "@" in storage else shlex.quote(storage)
 
 
-def _resume_command(file: Path, overrides: tuple[str, ...], storage: str) -> str:
+def _resume_command(
+    file: Path, overrides: tuple[str, ...], storage: str, options: Mapping[str, object]
+) -> str:
     import shlex
 
     words = ["sweep", "run", shlex.quote(str(file))]
@@ -226,4 +230,7 @@ def _resume_command(file: Path, overrides: tuple[str, ...], storage: str) -> str
         words += ["--set", shlex.quote(override)]
     if storage != DEFAULT_STORAGE:
         words += ["--storage", _typed(storage)]
+    for name, value in options.items():
+        if value is not None:
+            words += [name, shlex.quote(str(value))]
     return " ".join(words)

@@ -1,5 +1,6 @@
 """Commands that read and change a database of finished trials."""
 
+import io
 import json
 import shutil
 import subprocess
@@ -108,6 +109,14 @@ def test_delete_asks(cli, two_studies, monkeypatch):
     outcome = cli("delete", "large", "--yes")
     assert (outcome.code, outcome.out) == (0, "deleted large with 6 trials\n")
     assert [row["study"] for row in json.loads(cli("studies", "--json").out)] == ["small"]
+
+
+def test_delete_without_anyone_to_ask_names_the_option(cli, two_studies, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    outcome = cli("delete", "large")
+    assert outcome.code == 2
+    assert "--yes" in outcome.err
+    assert cli("status", "large").code == 0
 
 
 def test_storage_by_option_variable_and_path(cli, one_study, monkeypatch):

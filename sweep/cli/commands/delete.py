@@ -1,9 +1,12 @@
 """`sweep delete`."""
 
+import sys
+
 import click
 
 from sweep.cli.command import SweepCommand, storage_option
 from sweep.cli.output import note
+from sweep.cli.text import plural
 
 
 @click.command(cls=SweepCommand, examples=("sweep delete quickstart", "sweep delete old --yes"))
@@ -20,11 +23,21 @@ def command(study: str, yes: bool, storage: str) -> int:
     with opened(storage) as store:
         name = pick_study(store, study)
         count = len(store.trial_rows(name))
-        if not yes and not click.confirm(
-            f"delete study {name} with {count} trials from {store.safe_url}?", err=True
-        ):
+        trials = plural(count, "trial")
+        if not yes and not _confirmed(f"delete study {name} with {trials} from {store.safe_url}?"):
             note("nothing deleted")
             return 1
         store.delete_study(name)
-    click.echo(f"deleted {name} with {count} trials")
+    click.echo(f"deleted {name} with {trials}")
     return 0
+
+
+def _confirmed(question: str) -> bool:
+    """Ask a person; where nobody can answer, say how to do without."""
+    try:
+        return click.confirm(question, err=True)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(err=True)
+        raise click.UsageError("Nobody answered; --yes deletes without asking.") from None

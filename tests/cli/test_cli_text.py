@@ -32,7 +32,7 @@ def test_duration(seconds, text):
 def test_numbers():
     assert [short(x) for x in (None, True, 0.000512345, 3, "he_normal")] == [
         "-",
-        "yes",
+        "true",
         "0.0005123",
         "3",
         "he_normal",
@@ -51,7 +51,7 @@ def test_differences_show_what_is_searched_or_set_and_has_an_effect():
 def test_compact_leaves_out_what_is_off():
     changes = {"activation": "swish", "batch_norm": "none", "flip": False, "learning_rate": 0.05}
     assert compact(changes) == "swish lr=0.05"
-    assert compact({"flip": True, "batch_norm": "before"}) == "flip=yes bn=before"
+    assert compact({"flip": True, "batch_norm": "before"}) == "flip=true bn=before"
     assert compact({}) == "plain"
 
 

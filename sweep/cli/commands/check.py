@@ -20,7 +20,10 @@ TITLES = {"searched": "searched", "rule": "set by rules", "fixed": "fixed", "def
 
 @click.command(
     cls=SweepCommand,
-    examples=("sweep check study.yaml", "sweep check study.yaml --set search.depth.high=30"),
+    examples=(
+        "sweep check study.yaml",
+        "sweep check study.yaml --set search.learning_rate.high=0.1",
+    ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @set_option

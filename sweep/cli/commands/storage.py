@@ -18,7 +18,10 @@ def command() -> None:
 @storage_option
 @json_option
 def upgrade(storage: str, as_json: bool) -> None:
-    """Bring the database to the schema of this version; its contents stay."""
+    """Bring the database to the schema of this version.
+
+    Its contents stay.
+    """
     from sweep.store import upgrade as upgrade_schema
 
     before, after = upgrade_schema(storage)

@@ -58,6 +58,7 @@ def command(
     directory = output or Path(f"{config.stem}-trained")
     most = trial_file.config.epochs
     note(f"{config} on {data.name}: at most {most} epochs")
+    note("TensorFlow loads, which takes 10 seconds or more")
 
     def on_epoch(report: EpochReport) -> None:
         note(

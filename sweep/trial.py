@@ -31,6 +31,7 @@ ACTIVATIONS = (
     "tanh",
     "sigmoid",
 )
+TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 ALIASES: Mapping[object, str] = {"silu": "swish"}
 KERNEL_INITIALIZERS = (
     "glorot_normal",
@@ -281,7 +282,7 @@ def check_value(info: FieldInfo, value: object, where: str | None = None) -> Val
         raise ConfigError(
             f"{info.name} has the wrong type",
             where=where,
-            expected=f"{info.type.__name__}: {info.description}",
+            expected=f"{TYPE_WORDS[info.type]}: {info.description}",
             received=f"{value!r} ({type(value).__name__})",
         )
     if info.choices is not None:

@@ -43,6 +43,7 @@ def parse_url(url: str) -> URL:
             f"sweep cannot use {parsed.drivername} databases",
             expected=EXPECTED,
             received=safe_url(url),
+            next_step="name an SQLite file with --storage or SWEEP_STORAGE",
         )
     if parsed.database in (None, "", ":memory:"):
         raise StoreError(

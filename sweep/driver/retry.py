@@ -61,6 +61,6 @@ def _enqueue(study: optuna.Study, trial: FrozenTrial) -> None:
 
 def _describe(trials: Sequence[FrozenTrial], number: int, retried: frozenset[int]) -> str:
     if not 0 <= number < len(trials):
-        return f"trial {number} of {len(trials)}"
+        return f"the study has no trial {number}"
     state = trials[number].state.name
     return f"state {state}" + (", retried before" if number in retried else "")

@@ -126,6 +126,7 @@ class _Driver:
         self._restarts: deque[OpenTrial] = deque()
         self._most_epochs = most_epochs(spec)
         self._started = time.monotonic()
+        self._trains_since: float | None = None
         self._trial_epochs = 0
         self._concluded = 0
 
@@ -159,6 +160,7 @@ class _Driver:
                     study, worker, event.pid, event.host, event.device, event.engine
                 )
                 self._roster.ready(event)
+                self._trains_since = self._trains_since or time.monotonic()
             case CohortReported():
                 self._store.epochs_finished(study, event.reports)
                 seat = self._roster.seat(worker)
@@ -341,8 +343,11 @@ class _Driver:
         )
 
     def _eta_seconds(self) -> float | None:
-        """The time for what is left, if trials train as long as those of this run did."""
-        if not self._trial_epochs:
+        """The time for what is left, if trials train as long as those of this run did.
+
+        The start of the workers is left out: it is over when anything is known.
+        """
+        if not self._trial_epochs or self._trains_since is None:
             return None
         in_slots = [
             t for seat in self._roster.seats.values() if seat for t in seat.trials.values()
@@ -352,5 +357,5 @@ class _Driver:
         if self._concluded:
             per_trial = (self._trial_epochs - in_training) / self._concluded
         left = (self._asked - self._standings.finished) * per_trial - in_training
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._trains_since
         return max(left, 0.0) * seconds / self._trial_epochs

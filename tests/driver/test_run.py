@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -47,6 +48,26 @@ def figures(host: Host, study: str = "colours") -> list[tuple[Any, ...]]:
             )
             for row in rows
         ]
+
+
+def test_the_start_of_the_workers_does_not_lengthen_what_is_left(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = 0.0
+    real, start = time.monotonic, ProcessExecutor.start
+
+    def slow_start(executor: ProcessExecutor) -> None:
+        nonlocal ahead
+        ahead = 10_000.0
+        start(executor)
+
+    clock = SimpleNamespace(monotonic=lambda: real() + ahead)
+    monkeypatch.setattr("sweep.driver.run.time", clock)
+    monkeypatch.setattr(ProcessExecutor, "start", slow_start)
+    listener = Listener()
+    assert host.run(study_of(STUDY, "budget.trials=4"), listener).seconds > 10_000
+    known = [u.eta_seconds for u in listener.updates if u.eta_seconds is not None]
+    assert 0 < max(known) < 300
 
 
 def test_a_study_runs_to_the_end_of_its_budget(host: Host) -> None:

@@ -123,9 +123,9 @@ def read_text(path: str | FilePath, kind: str) -> str:
             where=shown(str(path), quoted=False),
             expected="a UTF-8 text file",
             received=reason or str(error),
-            next_step="`sweep studies` lists the studies, `sweep init` writes a new one"
+            next_step="correct the path; `sweep init` writes a new study file"
             if kind == "study"
-            else None,
+            else "correct the path; `sweep export -o FILE` writes a config file",
         ) from error
 
 

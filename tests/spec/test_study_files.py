@@ -94,7 +94,7 @@ ERRORS = {
     "wrong type": ("study: a\nseed: many", [], "file:2, seed", "a whole number"),
     "whole number": ("study: a\nbudget: {trials: 2.0}", [], "budget.trials", "received: 2.0"),
     "flag": ("study: a\nfixed: {flip: yes}", [], "file:2, fixed.flip", "`true` and `false`"),
-    "flag for number": ("study: a\nfixed: {depth: true}", [], "fixed.depth", "int"),
+    "flag for number": ("study: a\nfixed: {depth: true}", [], "fixed.depth", "a whole number"),
     "null": ("study: a\nfixed:\n  depth:", [], "file:3, fixed.depth", "received: nothing"),
     "below": ("study: a\nbudget: {trials: 0}", [], "file:2, budget.trials", "at least 1"),
     "share": ("study: a\ndata: {validation: {share: 1}}", [], "data.validation.share", "below 1"),

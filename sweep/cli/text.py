@@ -60,13 +60,17 @@ def plural(count: int, noun: str) -> str:
 
 
 def short(value: object) -> str:
-    """A value for people: floats to four digits, `-` for nothing."""
+    """A value for people: `-` for nothing, floats to four digits or to what tells them from 1.
+
+    A momentum of 0.99999 is not one of 1.
+    """
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        text = f"{value:.4g}"
+        return text if text != "1" or value == 1.0 else f"{value:.8g}"
     return str(value)
 
 

@@ -145,6 +145,7 @@ class _Driver:
         if self._source.resumable:
             count = self._source.resumable
             self._watcher.message(f"starting {count} interrupted trial(s) again")
+        self._watcher.update(self.progress())
         while not (self.finished or (self._stopping and not self._roster.running)):
             for event in self._executor.poll(POLL_SECONDS):
                 self._handle(event)

@@ -45,7 +45,6 @@ def activation_by_initializer(frames: StudyFrames) -> Chart:
         "mean of n ended trials; pruned ones as of their pruning",
         xaxis={"showgrid": False, "tickangle": 0, "tickfont": {"size": 11}, "type": "category"},
         yaxis={"showgrid": False, "type": "category"},
-        height=max(450, 130 + 42 * len(mean.index)),
     )
     top = int(table["mean"].argmax())
     activation, initializer = list(parts)[top]

@@ -28,6 +28,8 @@ LEAST_SAID = 5
 # PED-ANOVA asks what the best trials have in common; fewer than five say nothing.
 LEAST_TOP_TRIALS = 5
 ROW_PIXELS = 21
+# The picture ends at so many times the largest effect: a few wide intervals would shrink the rest.
+WIDEST = 1.6
 
 
 def effects_chart(frames: StudyFrames) -> Chart:
@@ -50,15 +52,19 @@ def effects_chart(frames: StudyFrames) -> Chart:
     trace = _intervals(chosen, places)
     left_out = len(settings) - MOST_SETTINGS
     better = "right" if frames.maximize else "left"
+    edge = WIDEST * float(chosen["effect"].abs().max()) or 1.0
+    cut = bool((chosen[["low", "high"]].abs() > edge).any(axis=None))
     figure = styled(
         frames,
         [trace],
         title,
         f"{name} with − without the value, 95 % interval"
+        + (", the widest cut at the edge" if cut else "")
         + (f"<br>{left_out} weaker settings left out" if left_out > 0 else ""),
         height=170 + ROW_PIXELS * len(ticks),
         xaxis={
             "title": {"text": f"difference ({better} is better)"},
+            "range": [-edge, edge],
             "zeroline": True,
             "zerolinewidth": 2,
         },

@@ -75,3 +75,11 @@ def test_sparkline_is_never_wider_than_asked(values, width):
     curve = sparkline(values, width=width)
     assert len(curve) == min(len(values), width)
     assert set(curve) <= set(BARS + " ")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.99999, "0.99999"), (1.0, "1"), (0.12345678, "0.1235"), (None, "-"), (True, "true")],
+)
+def test_a_momentum_near_one_is_not_one(value: object, text: str) -> None:
+    assert short(value) == text

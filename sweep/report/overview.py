@@ -53,14 +53,15 @@ def effects_chart(frames: StudyFrames) -> Chart:
     left_out = len(settings) - MOST_SETTINGS
     better = "right" if frames.maximize else "left"
     edge = WIDEST * float(chosen["effect"].abs().max()) or 1.0
-    cut = bool((chosen[["low", "high"]].abs() > edge).any(axis=None))
+    notes = [f"{left_out} weaker settings left out"] if left_out > 0 else []
+    if (chosen[["low", "high"]].abs() > edge).any(axis=None):
+        notes.append("wide intervals cut")
     figure = styled(
         frames,
         [trace],
         title,
         f"{name} with − without the value, 95 % interval"
-        + (", the widest cut at the edge" if cut else "")
-        + (f"<br>{left_out} weaker settings left out" if left_out > 0 else ""),
+        + ("<br>" + ", ".join(notes) if notes else ""),
         height=170 + ROW_PIXELS * len(ticks),
         xaxis={
             "title": {"text": f"difference ({better} is better)"},

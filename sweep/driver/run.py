@@ -144,7 +144,8 @@ class _Driver:
     def run(self) -> Progress:
         if self._source.resumable:
             count = self._source.resumable
-            self._watcher.message(f"starting {count} interrupted trial(s) again")
+            what = "one interrupted trial" if count == 1 else f"{count} interrupted trials"
+            self._watcher.message(f"starting {what} again")
         self._watcher.update(self.progress())
         while not (self.finished or (self._stopping and not self._roster.running)):
             for event in self._executor.poll(POLL_SECONDS):

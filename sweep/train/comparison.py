@@ -63,8 +63,8 @@ def compare(
     differences = {metric: max(values) for metric, values in gaps.items()}
     if not any(differences.values()):
         message = (
-            f"reproduced exactly: validation accuracy and loss of {epochs} epoch(s) are those of "
-            "the trial"
+            f"reproduced exactly: validation accuracy and loss of all {epochs} epochs are those "
+            "of the trial"
         )
         return Comparison(message, True, epochs, differences)
     first = 1 + next(i for i in range(epochs) if any(gaps[metric][i] for metric in METRICS))

@@ -153,6 +153,14 @@ def test_interrupted_once_it_saves_and_says_how_to_resume(sweep):
     assert (trials["finished"], trials["running"], trials["waiting"]) == (goal, 0, 0)
 
 
+def test_out_of_time_it_says_how_to_go_on(sweep):
+    limits = ["--set", "budget.trials=100000", "--set", "budget.wall_seconds=3s"]
+    ended = sweep("run", "colours.yaml", "--workers=1", *limits)
+    assert ended.code == 0, ended.err
+    assert "out of time with" in ended.err
+    assert ended.err.splitlines()[-1].startswith("  sweep run colours.yaml --set budget.trials")
+
+
 def test_interrupted_twice_it_leaves_at_once_with_its_workers(study):
     # Depth 106 makes every epoch take more than ten seconds.
     study.write_text(STUDY.replace("batch_size: [16, 32]", "depth: [106]"))

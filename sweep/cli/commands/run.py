@@ -87,12 +87,12 @@ def command(
         print_json(_document(spec, progress, winner, storage, interrupted))
     else:
         _print_end(spec, progress, winner, storage)
-    if interrupted:
-        note(f"stopped with {progress.finished} of {progress.asked} trials finished; to resume:")
+    if progress.finished < progress.asked:
+        why = "stopped" if interrupted else "out of time"
+        note(f"{why} with {progress.finished} of {progress.asked} trials finished; to resume:")
         options = {"--data-dir": data_dir, "--workers": workers, "--artifacts": artifacts}
         note("  " + _resume_command(file, overrides, storage, options))
-        return INTERRUPTED
-    return 0
+    return INTERRUPTED if interrupted else 0
 
 
 def _warn_of(spec: "StudySpec") -> None:

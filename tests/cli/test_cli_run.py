@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -161,29 +162,38 @@ def test_out_of_time_it_says_how_to_go_on(sweep):
     assert ended.err.splitlines()[-1].startswith("  sweep run colours.yaml --set budget.trials")
 
 
-def test_interrupted_twice_it_leaves_at_once_with_its_workers(study):
+def in_training(cli):
+    """Wait until a trial of the run in the current directory is in its worker."""
+    patience = time.monotonic() + 60
+    while time.monotonic() < patience:
+        outcome = cli("status", "--json")
+        if outcome.code == 0 and json.loads(outcome.out)["trials"]["running"]:
+            return
+        time.sleep(0.1)
+    pytest.fail("no trial was started")
+
+
+def test_interrupted_twice_it_leaves_at_once_with_its_workers(study, cli, workdir):
     # Depth 106 makes every epoch take more than ten seconds.
     study.write_text(STUDY.replace("batch_size: [16, 32]", "depth: [106]"))
-    process = subprocess.Popen(
-        [*PROGRAM, "run", "colours.yaml", "--workers=1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    for line in process.stderr:
-        if line.startswith("colours on"):
-            break
+    said = workdir / "said.txt"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(
+            [*PROGRAM, "run", "colours.yaml", "--workers=1"],
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    in_training(cli)
     workers = psutil.Process(process.pid).children(recursive=True)
     assert workers
     os.kill(process.pid, signal.SIGINT)
-    for line in process.stderr:
-        if line.startswith("stopping"):
-            break
+    while "stopping" not in said.read_text():
+        assert process.poll() is None
+        time.sleep(0.01)
     os.kill(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=8)
-    assert process.returncode == 130
-    assert err.splitlines()[-1] == "interrupted"
+    assert process.wait(timeout=8) == 130
+    assert said.read_text().splitlines()[-1] == "interrupted"
     _, alive = psutil.wait_procs(workers, timeout=3)
     assert not alive
 

@@ -402,6 +402,7 @@ class TrialResult:
         engine: Name of the engine that trained it.
         device: Device it ran on, for example `cpu:0` or `gpu:1`.
         weights: File of the kept weights, if they were asked for.
+        remark: A sentence about what was unusual in its training; empty if nothing was.
     """
 
     number: int
@@ -413,6 +414,7 @@ class TrialResult:
     engine: str
     device: str
     weights: str | None = None
+    remark: str = ""
 
 
 def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:

@@ -21,12 +21,15 @@ class Engine(ABC):
         progress: A count that grows while the engine works, after every batch if it can: the
             worker's heartbeat reads it from another thread, and a count that stands still for
             minutes means that the engine hangs.
+        compile_seconds: Wall time spent so far, inside `admit` and `run_epoch`, on building and
+            compiling programs; it only grows.
     """
 
     name: ClassVar[str]
     device: str
     capacity: int
     progress: int = 0
+    compile_seconds: float = 0.0
 
     @abstractmethod
     def admit(self, task: TrialTask) -> None:

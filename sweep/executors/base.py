@@ -54,10 +54,20 @@ class WorkerReady:
 
 @dataclass(frozen=True, slots=True)
 class CohortReported:
-    """A worker finished an epoch of its cohort and waits for a directive."""
+    """A worker finished an epoch of its cohort and waits for a directive.
+
+    Attributes:
+        worker: Name of the worker.
+        reports: The epoch of each trial trained.
+        train_seconds: Wall time of training and validation.
+        compile_seconds: Wall time, since the last report, of building and compiling programs, of
+            placing trials in slots and of taking them out, and of epochs that failed.
+    """
 
     worker: str
     reports: tuple[EpochReport, ...]
+    train_seconds: float = 0.0
+    compile_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

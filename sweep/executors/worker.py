@@ -95,6 +95,7 @@ class Worker:
         self._channel = channel
         self._pulse = pulse
         self._engine = engine
+        self._unreported_seconds = 0.0
 
     def serve(self) -> None:
         """Report ready, then obey until the parent hangs up."""
@@ -111,12 +112,14 @@ class Worker:
         while True:
             self._pulse.step(at_work=False)
             directive = cast(Directive, self._channel.receive())
+            started = time.monotonic()
             for retirement in directive.retire:
                 self._pulse.step(at_work=True)
                 self._retire(retirement)
             for task in directive.admit:
                 self._pulse.step(at_work=True)
                 self._admit(task)
+            self._unreported_seconds += time.monotonic() - started
             if self._engine.active:
                 self._pulse.step(at_work=True)
                 self._train()
@@ -142,13 +145,25 @@ class Worker:
 
     def _train(self) -> None:
         cohort = self._engine.active
+        started, compiled = time.monotonic(), self._engine.compile_seconds
         try:
             reports = self._engine.run_epoch()
         except Exception as error:  # noqa: BLE001 - it fails trials, not the worker
+            self._unreported_seconds += time.monotonic() - started
             self._engine.abandon()
             self._fail(cohort, error)
         else:
-            self._channel.send(CohortReported(self._setup.worker, reports))
+            seconds = time.monotonic() - started
+            compile_seconds = min(self._engine.compile_seconds - compiled, seconds)
+            self._channel.send(
+                CohortReported(
+                    worker=self._setup.worker,
+                    reports=reports,
+                    train_seconds=seconds - compile_seconds,
+                    compile_seconds=compile_seconds + self._unreported_seconds,
+                )
+            )
+            self._unreported_seconds = 0.0
 
     def _fail(self, numbers: tuple[int, ...] | list[int], error: Exception) -> None:
         log = tail(self._setup.log)

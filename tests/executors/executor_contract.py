@@ -149,6 +149,19 @@ class ExecutorContract:
         reports = talk.expect(CohortReported).reports
         assert [(r.number, r.epoch) for r in reports] == [(2, 2), (3, 1)]
 
+    def test_a_worker_tells_training_from_compiling(self, launch: Launch) -> None:
+        talk = launch("faulty")
+        worker = talk.expect(WorkerReady).worker
+        started = time.monotonic()
+        talk.direct(worker, task(1, depth=faults.COMPILES))
+        first = talk.expect(CohortReported)
+        talk.direct(worker)
+        second = talk.expect(CohortReported)
+        assert 0.4 <= first.compile_seconds
+        assert first.train_seconds + first.compile_seconds <= time.monotonic() - started
+        assert 0.2 <= second.train_seconds
+        assert second.compile_seconds < 0.1
+
     def test_a_worker_without_trials_waits_in_silence(self, launch: Launch) -> None:
         talk = launch()
         worker = talk.expect(WorkerReady).worker

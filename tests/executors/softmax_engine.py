@@ -35,6 +35,7 @@ SPEAKS_NONSENSE = 109
 STOPS_IN_A_MESSAGE = 110
 DIES_IN_A_MESSAGE = 111
 FLOODS_LOG = 112
+COMPILES = 113
 
 
 @dataclass
@@ -170,6 +171,11 @@ class FaultyEngine(SoftmaxEngine):
                 os.kill(os.getpid(), signal.SIGKILL)
             case depth if depth == SLOW:
                 slow_work(self)
+            case depth if depth == COMPILES and slot.epochs == 0:
+                time.sleep(0.4)
+                self.compile_seconds += 0.4
+            case depth if depth == COMPILES:
+                time.sleep(0.2)
         return super()._epoch(slot)
 
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:

@@ -8,7 +8,7 @@ __all__ = ["Engine", "make_engine"]
 
 
 def make_engine(name: str, data: DataRef, device: str) -> Engine:
-    """Make an engine in this process. TensorFlow is loaded here, and not before.
+    """Make an engine in this process. Keras and its backend are loaded here, and not before.
 
     Args:
         name: The engine's name in study files.
@@ -16,10 +16,14 @@ def make_engine(name: str, data: DataRef, device: str) -> Engine:
         device: The device to train on, `cpu:N` or `gpu:N`; the process holds no other.
 
     Raises:
-        ExecutorError: There is no such engine, or the device cannot be used.
+        ExecutorError: There is no such engine, it cannot train on the backend of Keras, or the
+            device cannot be used.
     """
     if name != "reference":
         raise ExecutorError("no such engine", expected="reference", received=repr(name))
+    from sweep.engines.device import require_tensorflow
+
+    require_tensorflow()
     from sweep.engines.reference import ReferenceEngine
 
     return ReferenceEngine(data, device)

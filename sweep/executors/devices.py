@@ -42,10 +42,9 @@ class Device:
     visible: str
 
     def environment(self) -> dict[str, str]:
-        """Variables that must be set before TensorFlow is loaded."""
-        if self.core is None:
-            return {"CUDA_VISIBLE_DEVICES": self.visible, "TF_FORCE_GPU_ALLOW_GROWTH": "true"}
-        return {"CUDA_VISIBLE_DEVICES": self.visible, **_ONE_THREAD}
+        """Variables that keep a process on this device, set before it loads anything."""
+        threads = {} if self.core is None else _ONE_THREAD
+        return {"CUDA_VISIBLE_DEVICES": self.visible, **threads}
 
 
 @dataclass(frozen=True, slots=True)

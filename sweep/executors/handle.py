@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sweep.data import DataRef
 from sweep.errors import ExecutorError
+from sweep.executors.backends import backend_environment
 from sweep.executors.base import (
     CohortReported,
     Directive,
@@ -41,6 +42,7 @@ class WorkerPlan:
     Attributes:
         factory: `module:function` that makes the engine from its name, the data and a label.
         engine: Name of the engine.
+        backend: What Keras runs on.
         data: What to train on.
         log_dir: Directory of the workers' logs.
         silence_seconds: A worker that sends no heartbeat for so long is hung.
@@ -50,6 +52,7 @@ class WorkerPlan:
 
     factory: str
     engine: str
+    backend: str
     data: DataRef
     log_dir: Path
     silence_seconds: float
@@ -125,6 +128,9 @@ class WorkerProcess:
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
             **self._device.environment(),
+            **backend_environment(
+                self._plan.backend, on_gpu=self._device.core is None, inherited=os.environ
+            ),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             "PYTHONUNBUFFERED": "1",
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sweep.data import DataRef
 from sweep.errors import ExecutorError
+from sweep.executors.backends import check_backend
 from sweep.executors.base import Directive, Event, Executor, WorkerLost
 from sweep.executors.devices import find_devices
 from sweep.executors.handle import WorkerPlan, WorkerProcess
@@ -40,6 +41,7 @@ class ProcessExecutor(Executor):
         data: DataRef,
         *,
         log_dir: Path,
+        backend: str = "tensorflow",
         workers: int | None = None,
         stall_seconds: float = 300.0,
         heartbeat_seconds: float = 30.0,
@@ -52,6 +54,7 @@ class ProcessExecutor(Executor):
             engine: Name of the engine.
             data: What to train on.
             log_dir: Directory of the workers' logs, made if missing.
+            backend: What Keras runs on in the workers, `tensorflow` or `jax`.
             workers: Number of workers; None for one per GPU, or per physical core if there is no
                 GPU.
             stall_seconds: Longest time a worker may work without progress: more than the longest
@@ -62,12 +65,15 @@ class ProcessExecutor(Executor):
                 of a device, in the worker.
 
         Raises:
+            UsageError: The backend is not installed.
             ExecutorError: `workers` is less than 1.
         """
+        check_backend(backend)
         self._devices = {device.worker: device for device in find_devices(workers)}
         self._plan = WorkerPlan(
             factory=factory,
             engine=engine,
+            backend=backend,
             data=data,
             log_dir=log_dir,
             silence_seconds=heartbeat_seconds,

@@ -16,6 +16,7 @@ from sweep.trial import Value
 Advice = Callable[[StudySpec, Branches], Iterator[str]]
 
 _PACKAGES: Final = {"gp": ("torch", "scipy"), "cmaes": ("cmaes",)}
+_BACKENDS: Final = {"tensorflow": "pip install tensorflow", "jax": "pip install 'sweep[jax]'"}
 _FEW_CHOICES: Final = 6
 
 
@@ -33,6 +34,11 @@ def warnings(spec: StudySpec) -> tuple[str, ...]:
 def missing_packages(sampler: str) -> list[str]:
     """Packages that a sampler needs and that are not installed."""
     return [package for package in _PACKAGES.get(sampler, ()) if find_spec(package) is None]
+
+
+def missing_backend(backend: str) -> str | None:
+    """The command that installs what Keras shall run on; None if it is there."""
+    return _BACKENDS[backend] if find_spec(backend) is None else None
 
 
 def at_least(bound: float) -> Test:
@@ -183,6 +189,8 @@ def _odds(spec: StudySpec, branches: Branches) -> Iterator[str]:
     name = spec.data.name
     if name.endswith(".npz") and not Path(name).expanduser().is_file():
         yield f"the data file {shown(name)} is not there, seen from the working directory"
+    if command := missing_backend(spec.backend):
+        yield f"the backend {spec.backend} is not installed: {command}"
 
 
 _ADVICE: Final[tuple[Advice, ...]] = (

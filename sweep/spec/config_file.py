@@ -11,9 +11,9 @@ from pydantic import Field
 from sweep.errors import SpecError
 from sweep.spec.document import Document, dump_document, parse_document, shown
 from sweep.spec.fields import field_value
-from sweep.spec.model import DataSpec, Frozen
+from sweep.spec.model import BackendName, DataSpec, EngineName, Frozen
 from sweep.spec.overrides import apply_overrides
-from sweep.spec.study_file import check_data_name, drop_empty, read_text
+from sweep.spec.study_file import check_data_name, check_engine, drop_empty, read_text
 from sweep.spec.validate import validate
 from sweep.trial import TrialConfig, Value
 
@@ -28,6 +28,8 @@ class TrialFile:
         data: What to train on, and how it is split.
         study: Study that the trial comes from, if it comes from one.
         trial: Its number there.
+        engine: How it trains; files from before there was a choice mean `reference`.
+        backend: What Keras runs on.
         expected: What the trial measured, for comparison; plain values and lists.
     """
 
@@ -36,6 +38,8 @@ class TrialFile:
     data: DataSpec
     study: str | None = None
     trial: int | None = None
+    engine: EngineName = "reference"
+    backend: BackendName = "tensorflow"
     expected: dict[str, Any] | None = None
 
 
@@ -45,6 +49,8 @@ class _TrialFileModel(Frozen):
     data: DataSpec = DataSpec()
     study: str | None = None
     trial: int | None = Field(default=None, ge=0)
+    engine: EngineName = "reference"
+    backend: BackendName = "tensorflow"
     expected: dict[str, Any] | None = None
 
 
@@ -90,6 +96,7 @@ def parse_trial_file(
     )
     model = validate(_TrialFileModel, plain)
     check_data_name(model.data, plain.where)
+    check_engine(model.engine, model.backend, plain.where)
     values: dict[str, Any] = {
         name: field_value(name, value, ("config", name), plain.where)
         for name, value in model.config.items()
@@ -100,6 +107,8 @@ def parse_trial_file(
         data=model.data,
         study=model.study,
         trial=model.trial,
+        engine=model.engine,
+        backend=model.backend,
         expected=_plain(model.expected),
     )
 
@@ -120,6 +129,8 @@ def trial_file_dict(trial_file: TrialFile) -> dict[str, Any]:
         },
         "seed": trial_file.seed,
         "data": trial_file.data.model_dump(exclude_none=True),
+        "engine": trial_file.engine,
+        "backend": trial_file.backend,
         "expected": _plain(trial_file.expected),
     }
     return {key: value for key, value in content.items() if value is not None}

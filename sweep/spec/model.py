@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 from sweep.trial import Value
 
 ObjectiveMetric = Literal["val_accuracy", "val_loss", "seconds_per_epoch", "parameters"]
+EngineName = Literal["fused", "reference"]
+BackendName = Literal["tensorflow", "jax"]
 EPOCH_METRICS: tuple[ObjectiveMetric, ...] = ("val_accuracy", "val_loss")
 MAX_COUNT = 2**31 - 1
 
@@ -211,7 +213,16 @@ class StudySpec(Frozen):
         le=2**31 - 1,
         description="seed of the sampler and of every trial",
     )
-    engine: Literal["reference"] = Field(default="reference", description="how trials train")
+    engine: EngineName = Field(
+        default="reference",
+        description="how trials train: `fused`, whole epochs compiled, or `reference`, plain "
+        "Keras `fit`",
+    )
+    backend: BackendName = Field(
+        default="tensorflow",
+        description="what Keras runs on; `jax` comes with the extra `sweep[jax]` and needs the "
+        "engine `fused`",
+    )
     keep_weights: Count = Field(
         default=3, description="number of best trials whose weights are kept"
     )

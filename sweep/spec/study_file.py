@@ -81,7 +81,24 @@ def check_study(spec: StudySpec, where: Where = dotted) -> StudySpec:
             next_step="give it a step, list choices, or use another sampler",
         )
     check_data_name(spec.data, where)
+    check_engine(spec.engine, spec.backend, where)
     return spec
+
+
+def check_engine(engine: str, backend: str, where: Where) -> None:
+    """Check that an engine can train on a backend of Keras.
+
+    Raises:
+        SpecError: It cannot.
+    """
+    if engine == "reference" and backend != "tensorflow":
+        raise SpecError(
+            "the reference engine trains on tensorflow alone",
+            where=where(("backend",)),
+            expected="tensorflow, or the engine fused",
+            received=f"{backend}, with the engine reference",
+            next_step="its batches come from tf.data: set engine to fused, or leave backend out",
+        )
 
 
 def check_data_name(data: DataSpec, where: Where) -> None:

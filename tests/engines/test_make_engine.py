@@ -36,10 +36,46 @@ def test_absent_gpu_is_refused(small_data: DataRef, monkeypatch: pytest.MonkeyPa
     assert caught.value.next_step is not None
 
 
-def test_other_backends_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(ExecutorError, match="on TensorFlow"):
+def test_other_backends_are_refused(small_data: DataRef, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    with pytest.raises(ExecutorError) as caught:
         configure_device("cpu:0")
+    assert (caught.value.expected, caught.value.received) == ("tensorflow or jax", "torch")
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(ExecutorError) as caught:
+        make_engine("reference", small_data, "cpu:0")
+    assert (caught.value.expected, caught.value.received) == ("tensorflow", "jax")
+
+
+JAX_DEVICE = """
+import sys
+from sweep.engines.device import configure_device
+from sweep.errors import ExecutorError
+import sweep.network
+configure_device("cpu:0")
+import jax
+assert {device.platform for device in jax.devices()} == {"cpu"}
+try:
+    configure_device("gpu:0")
+except ExecutorError as error:
+    assert "JAX sees no GPU" in error.what
+    assert "sweep[jax-gpu]" in error.next_step
+else:
+    sys.exit("a GPU was found")
+sys.exit("TensorFlow was loaded" if "tensorflow" in sys.modules else 0)
+"""
+
+
+def test_a_worker_on_jax_loads_no_tensorflow() -> None:
+    environment = {**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": "-1"}
+    run = subprocess.run(
+        [sys.executable, "-c", JAX_DEVICE],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 def test_a_cpu_worker_has_one_thread() -> None:

@@ -82,6 +82,25 @@ def test_workers_are_pinned_and_run_one_thread(launch: Launch) -> None:
     assert os.sched_getaffinity(0) == allowed, "the parent is free again"
 
 
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_workers_are_told_what_keras_runs_on(
+    data: DataRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: str
+) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with ProcessExecutor(
+        "softmax",
+        data,
+        backend=backend,
+        workers=1,
+        log_dir=tmp_path,
+        factory="softmax_engine:make_engine",
+    ) as executor:
+        ready = Conversation(executor).expect(WorkerReady)
+        environment = psutil.Process(ready.pid).environ()
+    assert environment["KERAS_BACKEND"] == backend
+    assert (environment.get("JAX_PLATFORMS") == "cpu") == (backend == "jax")
+
+
 def test_the_log_of_the_process_before_is_kept(launch: Launch, tmp_path: Path) -> None:
     talk = launch("faulty")
     talk.direct(talk.expect(WorkerReady).worker, task(1, depth=faults.KILLS_ITSELF))

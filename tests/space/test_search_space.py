@@ -279,6 +279,16 @@ def test_the_digest_ignores_what_may_change_between_runs(override: str) -> None:
     assert space_hash(parse_study(SELU, overrides=[override])) == space_hash(spec)
 
 
+def test_the_digest_tells_engines_and_backends_apart_and_knows_older_studies() -> None:
+    text = "study: a\nsearch: {depth: [1, 2]}\nengine: "
+    first, *others = (
+        space_hash(parse_study(text + engine))
+        for engine in ("reference", "fused", "fused\nbackend: jax")
+    )
+    assert first == "8ba31d9f528a02af", "what it was before there was a choice"
+    assert len({first, *others}) == 3
+
+
 def test_the_digest_is_the_same_however_epochs_are_written() -> None:
     one = parse_study("study: a\nfixed: {epochs: 5}")
     other = parse_study("study: a\nbudget: {epochs: 5}")

@@ -106,6 +106,13 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cmaes needs cmaes, which is not installed" in advice(text)
 
 
+def test_a_missing_backend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GOOD + "engine: fused\nbackend: jax"
+    assert "backend" not in advice(text)
+    monkeypatch.setattr("sweep.spec.advice.find_spec", lambda name: None)
+    assert "the backend jax is not installed: pip install 'sweep[jax]'" in advice(text)
+
+
 def test_data_that_are_there(tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     path.touch()

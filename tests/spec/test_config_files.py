@@ -24,7 +24,9 @@ EXAMPLE = TrialFile(
     data=DataSpec(name="synthetic", validation=ValidationSpec(take="first", images=50)),
     study="deep",
     trial=3,
-    expected={"engine": "reference", "val_accuracy": [0.1, 0.25]},
+    engine="fused",
+    backend="jax",
+    expected={"engine": "fused", "val_accuracy": [0.1, 0.25]},
 )
 
 
@@ -84,6 +86,11 @@ def test_a_config_by_hand_needs_little_and_takes_overrides() -> None:
     assert (trial_file.seed, trial_file.study, trial_file.expected) == (42, None, None)
 
 
+def test_files_from_before_there_was_a_choice_mean_the_reference_engine() -> None:
+    trial_file = parse_trial_file("config: {depth: 1}\nexpected: {engine: reference}")
+    assert (trial_file.engine, trial_file.backend) == ("reference", "tensorflow")
+
+
 @pytest.mark.parametrize(
     ("text", "where", "fragment"),
     [
@@ -96,6 +103,8 @@ def test_a_config_by_hand_needs_little_and_takes_overrides() -> None:
         ("config: {depth: 1}\ndata: {nam: a}", "file:2, data.nam", "did you mean `name`?"),
         ("config: {depth: 1}\ndata: {name: mnist}", "file:2, data.name", "cifar10"),
         ("study: a\nsearch: {}", "file:1", "config is missing"),
+        ("config: {depth: 1}\nengine: magic", "file:2, engine", "one of fused, reference"),
+        ("config: {depth: 1}\nbackend: jax", "file:2, backend", "on tensorflow alone"),
     ],
 )
 def test_errors(text: str, where: str, fragment: str) -> None:

@@ -63,6 +63,13 @@ def test_what_is_written_reads_back_as_the_same_study(spec: StudySpec) -> None:
 
 
 ERRORS = {
+    "reference on jax": (
+        "study: a\nengine: reference\nbackend: jax",
+        [],
+        "file:3, backend",
+        "set engine to fused, or leave backend out",
+    ),
+    "unknown engine": ("study: a\nengine: fuse", [], "file:2, engine", "did you mean `fused`?"),
     "no mapping": ("[1]", [], "file:1", "a mapping"),
     "no name": ("seed: 1", [], "file:1", "only seed"),
     "bad name": ("study: a b", [], "file:1, study", "letter or digit"),

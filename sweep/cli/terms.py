@@ -27,6 +27,7 @@ TRIAL_KEYS = (
     "kept_epoch",
     "parameters",
     "stop_reason",
+    "remark",
     "error",
     "weights",
     "started",
@@ -107,7 +108,11 @@ class StudyTerms:
         return ranked[0] if ranked and self.rank(ranked[0])[0] == 0 else None
 
     def status_document(
-        self, rows: Sequence[Row], workers: Sequence[Row], driver_pid: int | None
+        self,
+        rows: Sequence[Row],
+        workers: Sequence[Row],
+        runs: Sequence[Row],
+        driver_pid: int | None,
     ) -> dict[str, Any]:
         """How far the study is, as `sweep status --json` prints it."""
         retried = retried_numbers(rows)
@@ -141,6 +146,7 @@ class StudyTerms:
                 for worker in workers
                 if worker["ended_at"] is None and driver_pid is not None
             ],
+            "runs": list(runs),
         }
 
 

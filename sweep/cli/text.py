@@ -3,8 +3,12 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sweep.trial import FIELDS, TrialConfig, Value
+
+if TYPE_CHECKING:
+    from sweep.store.records import TimeSplit
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -47,6 +51,23 @@ def duration(seconds: float | None) -> str:
     if whole < 86400:
         return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
     return f"{whole // 86400}d {whole % 86400 // 3600:02d}h"
+
+
+def time_split(split: "TimeSplit") -> str | None:
+    """How workers and driver spent their time, in one line; None if no worker was ever ready."""
+    whole = split.worker_seconds
+    if whole <= 0:
+        return None
+    shares = ", ".join(
+        f"{name} {100 * seconds / whole:.1f} %"
+        for name, seconds in (
+            ("training", split.training_seconds),
+            ("compiling", split.compiling_seconds),
+            ("idle", split.idle_seconds),
+        )
+    )
+    sampling, storage = duration(split.sampling_seconds), duration(split.storage_seconds)
+    return f"{shares}; driver: sampling {sampling}, storage {storage}"
 
 
 def moment(value: datetime | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Row, case, func, select
 
 from sweep.store.schema import (
@@ -19,6 +19,7 @@ from sweep.store.schema import (
     logs,
     optuna_trials,
     optuna_values,
+    runs,
     studies,
     trials,
     workers,
@@ -59,10 +60,13 @@ def study_rows(connection: Connection) -> list[dict[str, Any]]:
 
 def _counts_by_state(connection: Connection) -> dict[int, dict[str, int]]:
     counts: dict[int, dict[str, int]] = defaultdict(dict)
+    never_started = (optuna_trials.c.state == "RUNNING") & trials.c.trial_id.is_(None)
+    state = case((never_started, "WAITING"), else_=optuna_trials.c.state).label("state")
     query = (
-        select(optuna_trials.c.study_id, optuna_trials.c.state, func.count())
-        .group_by(optuna_trials.c.study_id, optuna_trials.c.state)
-        .order_by(optuna_trials.c.state)
+        select(optuna_trials.c.study_id, state, func.count())
+        .join(trials, trials.c.trial_id == optuna_trials.c.trial_id, isouter=True)
+        .group_by(optuna_trials.c.study_id, state)
+        .order_by(state)
     )
     for study_id, state, count in connection.execute(query):
         counts[study_id][state] = count
@@ -137,15 +141,19 @@ def _trial_row(
     row: dict[str, Any] = dict.fromkeys(column.name for column in _BRIEF_COLUMNS)
     row |= {} if ours is None else ours._asdict()
     started, ended = row.pop("started_at"), row.pop("ended_at")
+    state, asked = frozen.state, frozen.datetime_start
+    if state is TrialState.RUNNING and ours is None:
+        # For Optuna a trial runs from the moment it was asked for.
+        state, asked = TrialState.WAITING, None
     return row | {
         "number": frozen.number,
-        "state": frozen.state.name,
+        "state": state.name,
         "values": frozen.values,
         "params": dict(frozen.params),
         "user_attrs": dict(frozen.user_attrs),
         "config": row["config"] or {},
         "epochs": row["epochs"] if row["epochs"] is not None else trained.get(frozen.number, 0),
-        "started": started or _aware(frozen.datetime_start),
+        "started": started or _aware(asked),
         "ended": ended or _aware(frozen.datetime_complete),
     }
 
@@ -181,6 +189,13 @@ def worker_rows(connection: Connection, study_id: int) -> list[dict[str, Any]]:
     """Worker processes, in order of appearance."""
     columns = [c for c in workers.columns if c.name not in ("worker_id", "study_id")]
     query = select(*columns).where(workers.c.study_id == study_id).order_by(workers.c.worker_id)
+    return [row._asdict() for row in connection.execute(query)]
+
+
+def run_rows(connection: Connection, study_id: int) -> list[dict[str, Any]]:
+    """Runs, in order of beginning."""
+    columns = [c for c in runs.columns if c.name not in ("run_id", "study_id")]
+    query = select(*columns).where(runs.c.study_id == study_id).order_by(runs.c.run_id)
     return [row._asdict() for row in connection.execute(query)]
 
 

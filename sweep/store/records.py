@@ -1,4 +1,4 @@
-"""What the store keeps of a study besides what Optuna keeps."""
+"""What the store keeps of a study and its runs besides what Optuna keeps."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,3 +34,32 @@ class StudyRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     git_revision: str | None = None
     created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """How a run spent its time, in seconds.
+
+    Attributes:
+        workers: Number of workers.
+        seconds: Wall time of the run.
+        training_seconds: Training and validation, summed over the workers.
+        compiling_seconds: Building and compiling, placing trials and taking them out, summed over
+            the workers.
+        idle_seconds: Waiting for the driver, summed over the workers; their start is left out.
+        sampling_seconds: Asking the sampler, in the driver.
+        storage_seconds: The database and the pruner, in the driver.
+    """
+
+    workers: int
+    seconds: float
+    training_seconds: float
+    compiling_seconds: float
+    idle_seconds: float
+    sampling_seconds: float
+    storage_seconds: float
+
+    @property
+    def worker_seconds(self) -> float:
+        """What the workers had, from when each was ready."""
+        return self.training_seconds + self.compiling_seconds + self.idle_seconds

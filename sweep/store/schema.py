@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 VERSION_TABLE: Final = "sweep_alembic_version"
 
 
@@ -147,6 +147,7 @@ trials = Table(
     Column("error", Text, comment="why a failed trial failed, one line"),
     Column("traceback", Text, comment="Python traceback of the failure"),
     Column("log", Text, comment="last lines that the worker of a failed trial wrote"),
+    Column("remark", Text, comment="what was unusual in its training, a sentence"),
     UniqueConstraint("study_id", "number", name="uq_sweep_trials_study_id_number"),
     comment="how each trial was trained and ended; one row per trial, of its last attempt",
 )
@@ -202,4 +203,29 @@ logs = Table(
     comment="what happened in a study; one row per message",
 )
 
-OUR_TABLES: Final = (studies, trials, epochs, workers, logs)
+
+def _seconds(name: str, meaning: str) -> Column[float]:
+    return Column(name, Float(53), nullable=False, comment=meaning)
+
+
+runs = Table(
+    "sweep_runs",
+    metadata,
+    Column("run_id", Integer, primary_key=True, comment="in order of beginning"),
+    _study_id(),
+    Column("started_at", UtcDateTime, nullable=False, comment="its start, UTC"),
+    Column(
+        "updated_at", UtcDateTime, nullable=False, comment="when these figures were written, UTC"
+    ),
+    Column("workers", Integer, nullable=False, comment="workers that it started"),
+    _seconds("seconds", "wall time of the run"),
+    _seconds("training_seconds", "workers' time spent on training and validation"),
+    _seconds("compiling_seconds", "workers' time spent on building and compiling"),
+    _seconds("idle_seconds", "workers' time spent on waiting, their start left out"),
+    _seconds("sampling_seconds", "driver's time spent on asking the sampler"),
+    _seconds("storage_seconds", "driver's time spent on the database and the pruner"),
+    Index("ix_sweep_runs_study_id", "study_id"),
+    comment="how time was spent; one row per run of a study",
+)
+
+OUR_TABLES: Final = (studies, trials, epochs, workers, logs, runs)

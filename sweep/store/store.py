@@ -16,7 +16,7 @@ from sweep.store import migrate, queries, studies, writers
 from sweep.store.failures import translated
 from sweep.store.location import database_path, parse_url, safe_url
 from sweep.store.locks import LockHeldError, file_lock, holder
-from sweep.store.records import StudyRecord
+from sweep.store.records import StudyRecord, TimeSplit
 from sweep.store.sqlite import READER, make_engine
 from sweep.trial import EpochReport, TrialResult, TrialTask
 
@@ -209,6 +209,24 @@ class Store:
         with self._writing(study) as (connection, study_id):
             writers.worker_lost(connection, study_id, worker, reason)
 
+    def run_started(self, study: str, split: TimeSplit) -> int:
+        """A run of a study began.
+
+        Args:
+            study: Name of the study.
+            split: How its time was spent so far.
+
+        Returns:
+            The id that `run_timed` takes.
+        """
+        with self._writing(study) as (connection, study_id):
+            return writers.run_started(connection, study_id, split)
+
+    def run_timed(self, study: str, run_id: int, split: TimeSplit) -> None:
+        """How a run's time was spent, up to now."""
+        with self._writing(study) as (connection, _):
+            writers.run_timed(connection, run_id, split)
+
     def log(
         self,
         study: str,
@@ -227,8 +245,8 @@ class Store:
         """All studies in order of creation.
 
         Returns:
-            Rows with `name`, `counts` (trials by Optuna's state), `objectives` (a list of
-            `metric` and `direction`), `best_number` and `best_value` (by the first objective,
+            Rows with `name`, `counts` (trials by state, as in `trial_rows`), `objectives` (a list
+            of `metric` and `direction`), `best_number` and `best_value` (by the first objective,
             without diverged trials), `data`, `data_is_fallback`, `created`, `updated`.
         """
         with self._connection() as connection:
@@ -239,8 +257,9 @@ class Store:
 
         Returns:
             Rows with the columns of table `sweep_trials` except ids, `traceback` and `log`, and
-            with Optuna's `state`, `values`, `params` and `user_attrs`. `started` and `ended` are
-            aware; `epochs` grows while a trial runs; `config` is empty before a trial started.
+            with Optuna's `state`, `values`, `params` and `user_attrs`. A trial that was asked for
+            and has not started is WAITING, though RUNNING for Optuna; its `config` is empty and
+            its `started` None. Times are aware; `epochs` grows while a trial runs.
         """
         states = (TrialState.FAIL,) if failed_only else None
         with self._reading(study) as (connection, study_id):
@@ -288,6 +307,11 @@ class Store:
         """The processes of all workers; those alive have no `ended_at`."""
         with self._reading(study) as (connection, study_id):
             return queries.worker_rows(connection, study_id)
+
+    def run_rows(self, study: str) -> Rows:
+        """The runs of a study in order, with the fields of `TimeSplit` and their times."""
+        with self._reading(study) as (connection, study_id):
+            return queries.run_rows(connection, study_id)
 
     def log_rows(self, study: str, number: int | None = None, limit: int = 100) -> Rows:
         """The last messages of a study, or of one trial, oldest first."""

@@ -1,14 +1,16 @@
-"""Writers of trials, epochs, workers and messages, each inside the caller's transaction."""
+"""Writers of trials, epochs, workers, runs and messages, each inside the caller's transaction."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from sweep.errors import StoreError
-from sweep.store.schema import epochs, logs, trials, workers
+from sweep.store.records import TimeSplit
+from sweep.store.schema import epochs, logs, runs, trials, workers
 from sweep.trial import EpochReport, TrialResult, TrialTask
 
 
@@ -77,6 +79,7 @@ def trial_ended(connection: Connection, study_id: int, result: TrialResult, work
             "parameters": result.parameters,
             "stop_reason": result.reason.value,
             "weights": result.weights,
+            "remark": result.remark or None,
         },
     )
 
@@ -110,6 +113,20 @@ def worker_lost(connection: Connection, study_id: int, worker: str, reason: str)
 def workers_released(connection: Connection, study_id: int) -> None:
     """End the rows of all workers: no run of the study is left that could use them."""
     _end_workers(connection, study_id, "the run ended")
+
+
+def run_started(connection: Connection, study_id: int, split: TimeSplit) -> int:
+    """Add a run; returns its id."""
+    now = _now()
+    row = {"study_id": study_id, "started_at": now, "updated_at": now, **asdict(split)}
+    (run_id,) = connection.execute(insert(runs).returning(runs.c.run_id), row).one()
+    return int(run_id)
+
+
+def run_timed(connection: Connection, run_id: int, split: TimeSplit) -> None:
+    """Write over a run's figures."""
+    values = {"updated_at": _now(), **asdict(split)}
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
 def log(

@@ -7,7 +7,7 @@ from optuna.trial import TrialState
 from sweep.space import SearchSpace, space_hash
 from sweep.spec import dump_study, parse_study
 from sweep.store import Store
-from sweep.store.records import StudyRecord
+from sweep.store.records import StudyRecord, TimeSplit
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask, trial_seed
 
 SPEC = """
@@ -27,6 +27,17 @@ MemoryError: no memory left
 """
 LOG = "".join(f"line {number}\n" for number in range(1, 31))
 
+REMARK = "trained by the reference engine: the compiler ran out of memory"
+SPLIT = TimeSplit(
+    workers=2,
+    seconds=100.0,
+    training_seconds=180.0,
+    compiling_seconds=8.25,
+    idle_seconds=4.5,
+    sampling_seconds=3.0,
+    storage_seconds=2.0,
+)
+
 ENDED = (
     ("relu", 0.001, StopReason.COMPLETED, (0.2, 0.3, 0.35, 0.4)),
     ("swish", 0.0005, StopReason.COMPLETED, (0.21, 0.33, 0.41, 0.4312)),
@@ -36,7 +47,7 @@ ENDED = (
 
 
 def fill(url: str, *, study: str = "small") -> None:
-    """Two complete trials, one diverged, one pruned, one failed, one running."""
+    """Two complete trials, one diverged, one pruned, one failed, one running, one waiting."""
     spec = parse_study(SPEC.replace("study: small", f"study: {study}"))
     with Store.open(url) as store:
         optuna_study = store.create_study(
@@ -55,13 +66,15 @@ def fill(url: str, *, study: str = "small") -> None:
         )
         space = SearchSpace.from_spec(spec)
 
-        def begin(activation, learning_rate):
+        def ask(activation, learning_rate):
             params = {"activation": activation, "learning_rate": learning_rate}
             optuna_study.enqueue_trial(params)
             trial = optuna_study.ask()
-            task = TrialTask(
-                trial.number, space.suggest(trial), trial_seed(spec.seed, trial.number)
-            )
+            return trial, space.suggest(trial)
+
+        def begin(activation, learning_rate):
+            trial, config = ask(activation, learning_rate)
+            task = TrialTask(trial.number, config, trial_seed(spec.seed, trial.number))
             store.trial_started(study, task, "cpu0")
             return trial
 
@@ -81,7 +94,15 @@ def fill(url: str, *, study: str = "small") -> None:
             store.trial_ended(
                 study,
                 TrialResult(
-                    trial.number, reason, count, count, 328110, 12.5, "reference", "cpu:0"
+                    number=trial.number,
+                    reason=reason,
+                    epochs=count,
+                    kept_epoch=count,
+                    parameters=328110,
+                    seconds=12.5,
+                    engine="reference",
+                    device="cpu:0",
+                    remark=REMARK if activation == "swish" else "",
                 ),
                 "cpu0",
             )
@@ -94,4 +115,6 @@ def fill(url: str, *, study: str = "small") -> None:
         store.trial_failed(study, failed.number, "MemoryError: no memory left", TRACEBACK, LOG)
         optuna_study.tell(failed, state=TrialState.FAIL)
         epochs(begin("swish", 0.002), (0.2, 0.25))
+        ask("relu", 0.003)
+        store.run_started(study, SPLIT)
         store.worker_ready(study, "cpu0", 4321, "host", "cpu:0", "reference")

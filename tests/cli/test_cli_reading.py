@@ -98,7 +98,7 @@ def test_retry(cli, golden, one_study):
     assert status["trials"]["retried"] == 1
     assert status["trials"]["failed"] == 0
     assert status["trials"]["finished"] == 4
-    assert json.loads(cli("trials", "--json").out)[6]["retry_of"] == 4
+    assert json.loads(cli("trials", "--json").out)[7]["retry_of"] == 4
 
 
 def test_delete_asks(cli, two_studies, monkeypatch):
@@ -107,7 +107,7 @@ def test_delete_asks(cli, two_studies, monkeypatch):
     assert (outcome.code, outcome.err) == (1, "nothing deleted\n")
     assert len(json.loads(cli("studies", "--json").out)) == 2
     outcome = cli("delete", "large", "--yes")
-    assert (outcome.code, outcome.out) == (0, "deleted large with 6 trials\n")
+    assert (outcome.code, outcome.out) == (0, "deleted large with 7 trials\n")
     assert [row["study"] for row in json.loads(cli("studies", "--json").out)] == ["small"]
 
 

@@ -3,6 +3,7 @@
 import math
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import optuna
@@ -12,8 +13,18 @@ from store_samples import SPEC, complete, create, fail, record, report, result, 
 
 from sweep.errors import StoreError, StudyMismatchError
 from sweep.store import Store
+from sweep.store.records import TimeSplit
 from sweep.trial import StopReason, TrialConfig
 
+SPLIT = TimeSplit(
+    workers=2,
+    seconds=60.5,
+    training_seconds=100.0,
+    compiling_seconds=10.0,
+    idle_seconds=1.5,
+    sampling_seconds=3.0,
+    storage_seconds=2.0,
+)
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
@@ -161,6 +172,7 @@ class StoreContract:
             fail(store, study)
             store.worker_ready(name, "cpu0", 1, "host", "cpu:0", "reference")
             store.log(name, "info", "hello")
+            store.run_started(name, SPLIT)
         store.delete_study("quickstart")
         assert [row["name"] for row in store.study_rows()] == ["other"]
         assert store.record("quickstart") is None
@@ -177,6 +189,7 @@ class StoreContract:
             "sweep_epochs",
             "sweep_workers",
             "sweep_logs",
+            "sweep_runs",
         }
         assert left["trials"] == left["sweep_trials"] == 2
         create(store)
@@ -191,7 +204,7 @@ class StoreContract:
     def test_a_complete_trial_comes_back(self, store: Store, study: optuna.Study) -> None:
         before = datetime.now(UTC)
         trial = start(store, study, activation="relu", learning_rate=0.01)
-        ended = result(trial.number, weights="artifacts/trial-0.keras")
+        ended = result(trial.number, weights="artifacts/trial-0.keras", remark="alone")
         store.trial_ended("quickstart", ended, "cpu1")
         trial.set_user_attr("stop_reason", "completed")
         study.tell(trial, 0.18)
@@ -216,6 +229,7 @@ class StoreContract:
             "stop_reason": "completed",
             "weights": "artifacts/trial-0.keras",
             "error": None,
+            "remark": "alone",
         }
 
     def test_settings_come_back_as_the_same_config(
@@ -236,6 +250,23 @@ class StoreContract:
         (row,) = store.trial_rows("quickstart")
         assert (row["state"], row["config"], row["epochs"]) == ("WAITING", {}, 0)
         assert row["user_attrs"]["retry_of"] == 0
+
+    def test_a_trial_that_was_asked_for_waits_until_it_starts(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        trial = study.ask()
+        (row,) = store.trial_rows("quickstart")
+        assert (row["state"], row["started"], row["config"]) == ("WAITING", None, {})
+        assert store.study_rows()[0]["counts"] == {"WAITING": 1}
+        store.trial_started("quickstart", task(trial.number), "cpu0")
+        (row,) = store.trial_rows("quickstart")
+        assert row["state"] == "RUNNING"
+        assert row["started"] is not None
+        assert store.study_rows()[0]["counts"] == {"RUNNING": 1}
+
+    def test_nothing_unusual_leaves_no_remark(self, store: Store, study: optuna.Study) -> None:
+        complete(store, study, 0.5)
+        assert store.trial_rows("quickstart")[0]["remark"] is None
 
     def test_a_failed_trial_keeps_traceback_and_log(
         self, store: Store, study: optuna.Study
@@ -413,7 +444,20 @@ class StoreContract:
         now = datetime.now(UTC)
         assert now - timedelta(minutes=1) < row["started"] <= row["ended"] <= now
 
-    # Workers and messages
+    # Runs, workers and messages
+
+    def test_the_figures_of_a_run_are_written_over(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        first = store.run_started("quickstart", replace(SPLIT, seconds=0.0))
+        second = store.run_started("quickstart", SPLIT)
+        assert first != second
+        store.run_timed("quickstart", first, replace(SPLIT, idle_seconds=0.25))
+        rows = store.run_rows("quickstart")
+        assert [row["idle_seconds"] for row in rows] == [0.25, SPLIT.idle_seconds]
+        assert rows[0]["started_at"] <= rows[1]["started_at"] <= rows[0]["updated_at"]
+        split = {name: value for name, value in rows[1].items() if not name.endswith("_at")}
+        assert TimeSplit(**split) == SPLIT
 
     def test_a_replaced_worker_has_two_rows(self, store: Store, study: optuna.Study) -> None:
         store.worker_ready("quickstart", "cpu0", 11, "host", "cpu:0", "reference")

@@ -58,6 +58,7 @@ def result(
     reason: StopReason = StopReason.COMPLETED,
     epochs: int = 2,
     weights: str | None = None,
+    remark: str = "",
 ) -> TrialResult:
     return TrialResult(
         number=number,
@@ -69,6 +70,7 @@ def result(
         engine="reference",
         device="cpu:0",
         weights=weights,
+        remark=remark,
     )
 
 

@@ -1,3 +1,4 @@
+import gzip
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from sweep.errors import StoreError
 from sweep.store import Store, migrate, schema, upgrade
 from sweep.store.sqlite import make_migration_engine
 
+OLD_DATABASES = Path(__file__).parent / "old_databases"
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 
@@ -126,6 +128,39 @@ def test_upgrading_optunas_tables_keeps_ours(url: str, database: Path) -> None:
         assert store.study_rows() == []
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT count(*) FROM sweep_epochs").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.db.gz")), ids=lambda path: path.stem)
+def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
+    old: Path, tmp_path: Path
+) -> None:
+    database = tmp_path / "old.db"
+    database.write_bytes(gzip.decompress(old.read_bytes()))
+    url = f"sqlite:///{database}"
+    with pytest.raises(StoreError, match="older than this program"):
+        Store.open(url)
+    before, after = upgrade(url)
+    assert before.startswith(f"sweep {old.name[1:5]},")
+    assert after.startswith(f"sweep {schema.REVISION},")
+    with Store.open(url) as store:
+        rows = store.trial_rows("quickstart")
+        found = [
+            (r["state"], r["stop_reason"], r["values"], r["error"], r["remark"]) for r in rows
+        ]
+        assert found == [
+            ("COMPLETE", "completed", [0.5], None, None),
+            ("COMPLETE", "diverged", [0.1], None, None),
+            ("FAIL", None, None, "ValueError: no", None),
+            ("RUNNING", None, None, None, None),
+        ]
+        assert len(store.epoch_rows("quickstart")) == 8
+        assert [row["pid"] for row in store.worker_rows("quickstart")] == [4321]
+        assert [row["message"] for row in store.log_rows("quickstart")] == ["a message"]
+        assert store.run_rows("quickstart") == []
+        complete(store, create(store), 0.75)
+        assert store.study_rows()[0]["best_number"] == 4
+        store.delete_study("quickstart")
+        assert store.study_rows() == []
 
 
 def test_a_revision_may_alter_a_table_that_others_refer_to(url: str) -> None:

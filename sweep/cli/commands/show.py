@@ -72,6 +72,7 @@ def _print_head(row: Mapping[str, Any], terms: "StudyTerms") -> None:
             "parameters": row["parameters"] and f"{row['parameters']:,}",
             "seed": row["seed"],
             "trained by": ", ".join(filter(None, where)),
+            "remark": row["remark"],
             "attempt": attempt if attempt and attempt > 1 else None,
             "retry of": document["retry_of"],
             "weights": row["weights"],

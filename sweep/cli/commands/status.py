@@ -1,13 +1,14 @@
 """`sweep status`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import click
 
 from sweep.cli.command import SweepCommand, json_option, storage_option, study_argument
 from sweep.cli.output import print_fields, print_json, print_table
-from sweep.cli.text import compact, duration, metric, moment
+from sweep.cli.text import compact, duration, metric, moment, time_split
 
 
 @click.command(cls=SweepCommand, examples=("sweep status", "sweep status quickstart --json"))
@@ -26,7 +27,10 @@ def command(study: str | None, storage: str, as_json: bool) -> None:
         name = pick_study(store, study)
         terms = StudyTerms.of(store, name)
         document = terms.status_document(
-            store.trial_rows(name), store.worker_rows(name), store.driver_pid(name)
+            store.trial_rows(name),
+            store.worker_rows(name),
+            store.run_rows(name),
+            store.driver_pid(name),
         )
     if as_json:
         print_json(document)
@@ -53,6 +57,7 @@ def _print(document: Mapping[str, Any]) -> None:
             + (f": {counts}" if counts else ""),
             "trained": f"{document['trial_epochs']} epochs in "
             f"{duration(document['trial_seconds'])} of workers' time",
+            "time": _time(document["runs"]),
             "best": best and f"trial {best['trial']} with {_values(best['values'])}",
             "config": best and compact(best["changes"]),
         },
@@ -61,6 +66,14 @@ def _print(document: Mapping[str, Any]) -> None:
     if document["workers"]:
         click.echo()
         _print_workers(document["workers"])
+
+
+def _time(runs: Sequence[Mapping[str, Any]]) -> str | None:
+    """How the time of all runs was spent."""
+    from sweep.store.records import TimeSplit
+
+    names = [field.name for field in fields(TimeSplit)]
+    return time_split(TimeSplit(**{name: sum(run[name] for run in runs) for name in names}))
 
 
 def _values(values: Mapping[str, float]) -> str:

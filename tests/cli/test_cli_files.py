@@ -68,7 +68,11 @@ def healthy(monkeypatch, tmp_path):
     monkeypatch.setattr(
         checks, "check_devices", lambda: iter([Check("workers", "ok", "cpu0 on cpu:0")])
     )
-    monkeypatch.setattr(checks, "check_tensorflow", lambda: Check("tensorflow", "ok", "2.21"))
+    found = [
+        Check("tensorflow", "ok", "2.21"),
+        Check("jax", "warn", "not installed", "pip install 'sweep[jax]'"),
+    ]
+    monkeypatch.setattr(checks, "check_backends", lambda: iter(found))
 
 
 def test_doctor_is_golden(cli, golden, healthy):
@@ -82,31 +86,61 @@ def test_doctor_is_golden(cli, golden, healthy):
 
 def test_doctor_fails_with_what_is_broken(cli, golden, healthy, monkeypatch):
     broken = Check("tensorflow", "fail", "does not load: Illegal instruction", "install it again")
-    monkeypatch.setattr(checks, "check_tensorflow", lambda: broken)
+    monkeypatch.setattr(checks, "check_backends", lambda: iter([broken]))
     Path("sweep.db").write_text("no database at all, and long enough to be looked at" * 100)
     outcome = cli("doctor", "--data-dir", "nowhere")
     assert outcome.code == 1
     golden("doctor-broken", outcome.out)
 
 
-def test_doctor_survives_a_tensorflow_that_kills_its_process(monkeypatch):
-    monkeypatch.setattr(checks, "PROBE", "import os; os.kill(os.getpid(), 4)")
-    check = checks.check_tensorflow()
-    assert check.state == "fail"
-    assert "SIGILL" in check.found
-
-
-def test_doctor_tells_of_gpus_that_tensorflow_does_not_see(monkeypatch):
-    probe = 'print(\'{"tensorflow": "2.21.0", "keras": "3.15.1", "gpus": ["GPU:0"]}\')'
-    monkeypatch.setattr(checks, "PROBE", probe)
-    monkeypatch.setattr("sweep.executors.devices.find_gpus", lambda: ("a", "b"))
-    check = checks.check_tensorflow()
-    assert (check.state, check.found) == (
-        "warn",
-        "tensorflow 2.21.0, keras 3.15.1: sees 1 of 2 GPUs",
-    )
+@pytest.fixture
+def probes(monkeypatch):
+    """Programs that say that all is well, to be changed by the test."""
+    made = {
+        name: f'print(\'{{"found": "{name} 1, keras 2", "gpus": 1}}\')'
+        for name in ("tensorflow", "jax")
+    }
+    monkeypatch.setattr(checks, "PROBES", made)
     monkeypatch.setattr("sweep.executors.devices.find_gpus", lambda: ("a",))
-    assert checks.check_tensorflow().state == "ok"
+    return made
+
+
+def test_doctor_looks_at_both_backends(probes):
+    assert [(check.name, check.state, check.found) for check in checks.check_backends()] == [
+        ("tensorflow", "ok", "tensorflow 1, keras 2, one GPU"),
+        ("jax", "ok", "jax 1, keras 2, one GPU"),
+    ]
+
+
+def test_doctor_survives_a_backend_that_kills_its_process(probes):
+    probes.update(dict.fromkeys(probes, "import os; os.kill(os.getpid(), 4)"))
+    tensorflow, jax = checks.check_backends()
+    assert (tensorflow.state, jax.state) == ("fail", "warn"), "a sweep can do without JAX"
+    assert "SIGILL" in tensorflow.found
+    assert jax.next_step == "pip install --force-reinstall jax"
+
+
+def test_doctor_needs_no_jax(probes, monkeypatch):
+    monkeypatch.setattr("sweep.spec.advice.find_spec", lambda name: None)
+    _, jax = checks.check_backends()
+    assert (jax.state, jax.next_step) == ("warn", "pip install 'sweep[jax]'")
+
+
+def test_doctor_tells_of_gpus_that_a_backend_does_not_see(probes, monkeypatch):
+    monkeypatch.setattr("sweep.executors.devices.find_gpus", lambda: ("a", "b"))
+    for check in checks.check_backends():
+        assert (check.state, check.found) == (
+            "warn",
+            f"{check.name} 1, keras 2: sees 1 of 2 GPUs",
+        )
+
+
+@pytest.mark.slow
+def test_doctor_loads_both_backends():
+    assert [(check.name, check.state) for check in checks.check_backends()] == [
+        ("tensorflow", "ok"),
+        ("jax", "ok"),
+    ]
 
 
 def test_doctor_finds_the_packages_and_devices():

@@ -54,6 +54,16 @@ def sweep(cli, study, monkeypatch):
     return cli
 
 
+def test_a_backend_that_is_not_installed_is_found_before_anything_else(sweep, monkeypatch):
+    monkeypatch.setattr("sweep.spec.advice.find_spec", lambda name: name != "jax" or None)
+    jax = ("--set", "engine=fused", "--set", "backend=jax")
+    outcome = sweep("run", "colours.yaml", *jax, "--set", "data.name=nowhere.npz")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "error: the backend jax is not installed" in outcome.err
+    assert "pip install 'sweep[jax]'" in outcome.err
+    assert not Path("sweep.db").exists()
+
+
 def test_the_exported_winner_trains_again(sweep, workdir):
     assert sweep("run", "colours.yaml", "--workers", "1").code == 0
     assert sweep("export", "-o", "best.yaml").code == 0

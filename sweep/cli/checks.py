@@ -17,18 +17,31 @@ from sweep.errors import DataError, SweepError
 
 State = Literal["ok", "warn", "fail"]
 
-TENSORFLOW_SECONDS = 180
-PROBE = """
+BACKEND_SECONDS = 180
+PROBES = {
+    "tensorflow": """
 import json, sys
-import tensorflow as tf
 import keras
+import tensorflow as tf
 json.dump({
-    "tensorflow": tf.__version__,
-    "keras": keras.__version__,
-    "gpus": [d.name for d in tf.config.list_physical_devices("GPU")],
+    "found": f"tensorflow {tf.__version__}, keras {keras.__version__}",
+    "gpus": len(tf.config.list_physical_devices("GPU")),
     "sum": float(tf.reduce_sum(tf.ones((2, 2)))),
 }, sys.stdout)
-"""
+""",
+    "jax": """
+import json, sys
+import jax
+import keras
+json.dump({
+    "found": f"jax {jax.__version__}, keras {keras.__version__}",
+    "gpus": sum(device.platform == "gpu" for device in jax.devices()),
+    "sum": float(jax.numpy.ones((2, 2)).sum()),
+}, sys.stdout)
+""",
+}
+"""Backend of Keras -> a program that loads it and computes."""
+GPU_PACKAGES = {"tensorflow": "sweep[gpu]", "jax": "sweep[jax-gpu]"}
 OPTIONAL_SAMPLERS = {"cmaes": ("cmaes", "cmaes"), "gp": ("torch", "torch")}
 """Sampler -> the module that it needs, and the package to install."""
 
@@ -97,44 +110,51 @@ def check_devices() -> Iterator[Check]:
     yield Check("workers", "ok", labels)
 
 
-def check_tensorflow() -> Check:
-    """Whether TensorFlow loads, computes and sees the GPUs: in a process of its own.
+def check_backends() -> Iterator[Check]:
+    """Whether TensorFlow and, if it is installed, JAX can train."""
+    from sweep.spec.advice import missing_backend
+
+    yield _check_backend("tensorflow", broken="fail")
+    if command := missing_backend("jax"):
+        yield Check("jax", "warn", "not installed; only `backend: jax` needs it", command)
+    else:
+        yield _check_backend("jax", broken="warn")
+
+
+def _check_backend(name: str, broken: State) -> Check:
+    """Whether a backend loads, computes and sees the GPUs: in a process of its own.
 
     A broken build ends the process that loads it; this one goes on.
     """
     from sweep.executors.devices import find_gpus
 
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment = {**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         run = subprocess.run(
-            [sys.executable, "-c", PROBE],
+            [sys.executable, "-c", PROBES[name]],
             capture_output=True,
             text=True,
-            timeout=TENSORFLOW_SECONDS,
+            timeout=BACKEND_SECONDS,
             env=environment,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return Check("tensorflow", "fail", f"did not load within {TENSORFLOW_SECONDS} seconds")
+        return Check(name, broken, f"did not load within {BACKEND_SECONDS} seconds")
     if run.returncode != 0:
         lines = run.stderr.strip().splitlines() or [_ending(run.returncode)]
-        return Check(
-            "tensorflow",
-            "fail",
-            f"does not load: {lines[-1]}",
-            "pip install --force-reinstall tensorflow",
-        )
+        install = f"pip install --force-reinstall {name}"
+        return Check(name, broken, f"does not load: {lines[-1]}", install)
     probe = json.loads(run.stdout)
-    found = f"tensorflow {probe['tensorflow']}, keras {probe['keras']}"
-    expected, seen = len(find_gpus()), len(probe["gpus"])
+    found, expected, seen = probe["found"], len(find_gpus()), probe["gpus"]
     if expected > seen:
         return Check(
-            "tensorflow",
+            name,
             "warn",
             f"{found}: sees {seen} of {expected} GPUs",
-            "pip install 'sweep[gpu]', and check the NVIDIA driver with nvidia-smi",
+            f"pip install '{GPU_PACKAGES[name]}', and check the NVIDIA driver with nvidia-smi",
         )
-    return Check("tensorflow", "ok", f"{found}, {f'{seen} GPUs' if seen else 'no GPU'}")
+    gpus = "no GPU" if seen == 0 else "one GPU" if seen == 1 else f"{seen} GPUs"
+    return Check(name, "ok", f"{found}, {gpus}")
 
 
 def _ending(code: int) -> str:

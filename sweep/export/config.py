@@ -15,6 +15,8 @@ def trial_file(subject: Subject) -> TrialFile:
         data=subject.spec.data,
         study=subject.record.name,
         trial=subject.number,
+        engine=subject.engine,
+        backend=subject.backend,
         expected=_expected(subject),
     )
 
@@ -22,12 +24,12 @@ def trial_file(subject: Subject) -> TrialFile:
 def render_yaml(subject: Subject) -> str:
     """The config as YAML, with comments that say where it comes from."""
     versions = subject.record.versions
-    packages = ", ".join(f"{n} {versions[n]}" for n in ("tensorflow", "keras") if n in versions)
+    packages = "".join(f", {n} {versions[n]}" for n in (subject.backend, "keras") if n in versions)
     lines = [
         f"{subject.title[0].upper()}{subject.title[1:]}.",
         subject.outcome,
         f"Trained on {subject.data}",
-        f"with {packages} on {subject.row['device']}." if packages else "",
+        f"with the engine {subject.engine}{packages}, on {subject.row['device']}.",
         "Train it again with `sweep train FILE`; it says whether the curve under `expected` came",
         "out again. Settings not named here have no effect in this network.",
     ]
@@ -48,7 +50,8 @@ def _expected(subject: Subject) -> dict[str, Any] | None:
         "config_fingerprint": subject.config.fingerprint(),
         "seed": subject.seed,
         "data_fingerprint": subject.record.data_fingerprint,
-        "engine": subject.row["engine"],
+        "engine": subject.engine,
+        "backend": subject.backend,
         "device": subject.row["device"],
         "val_accuracy": [epoch["val_accuracy"] for epoch in subject.epochs],
         "val_loss": [epoch["val_loss"] for epoch in subject.epochs],

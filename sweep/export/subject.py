@@ -4,11 +4,11 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sweep.errors import UsageError
 from sweep.spec import parse_study
-from sweep.spec.model import ObjectiveSpec, StudySpec
+from sweep.spec.model import BackendName, EngineName, ObjectiveSpec, StudySpec
 from sweep.store import Store
 from sweep.store.records import StudyRecord
 from sweep.trial import StopReason, TrialConfig
@@ -45,6 +45,16 @@ class Subject:
     def seed(self) -> int:
         """Seed of all the trial's randomness."""
         return int(self.row["seed"])
+
+    @property
+    def engine(self) -> EngineName:
+        """The engine that trained it: not always the study's, which may have handed it on."""
+        return cast(EngineName, self.row["engine"] or self.spec.engine)
+
+    @property
+    def backend(self) -> BackendName:
+        """What Keras ran on; the reference engine has no choice."""
+        return "tensorflow" if self.engine == "reference" else self.spec.backend
 
     @property
     def config(self) -> TrialConfig:

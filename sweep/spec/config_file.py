@@ -28,9 +28,9 @@ class TrialFile:
         data: What to train on, and how it is split.
         study: Study that the trial comes from, if it comes from one.
         trial: Its number there.
+        expected: What the trial measured, for comparison; plain values and lists.
         engine: How it trains; files from before there was a choice mean `reference`.
         backend: What Keras runs on.
-        expected: What the trial measured, for comparison; plain values and lists.
     """
 
     config: TrialConfig
@@ -38,9 +38,9 @@ class TrialFile:
     data: DataSpec
     study: str | None = None
     trial: int | None = None
+    expected: dict[str, Any] | None = None
     engine: EngineName = "reference"
     backend: BackendName = "tensorflow"
-    expected: dict[str, Any] | None = None
 
 
 class _TrialFileModel(Frozen):

@@ -7,7 +7,7 @@ from typing import Any
 
 from sweep.data import DataRef
 from sweep.spec.config_file import TrialFile
-from sweep.trial import EpochReport
+from sweep.trial import EpochReport, TrialResult
 
 METRICS = ("val_accuracy", "val_loss")
 
@@ -30,14 +30,14 @@ class Comparison:
 
 
 def compare(
-    trial_file: TrialFile, data: DataRef, device: str, reports: Sequence[EpochReport]
+    trial_file: TrialFile, data: DataRef, result: TrialResult, reports: Sequence[EpochReport]
 ) -> Comparison | None:
     """Compare the validation curve with the one the config expects.
 
     Args:
         trial_file: The config.
         data: What was trained on.
-        device: Where.
+        result: With which engine, and where.
         reports: The epochs.
 
     Returns:
@@ -67,15 +67,35 @@ def compare(
             "of the trial"
         )
         return Comparison(message, True, epochs, differences)
+    if unlike := _unlike(expected, trial_file.backend, result):
+        message = (
+            f"validation accuracy within {differences['val_accuracy']:.4g} and loss within "
+            f"{differences['val_loss']:.4g} of the trial's, over all {epochs} epochs; exactly the "
+            f"same was not to be expected: {unlike}"
+        )
+        return Comparison(message, False, epochs, differences)
     first = 1 + next(i for i in range(epochs) if any(gaps[metric][i] for metric in METRICS))
     message = (
         f"not reproduced: validation accuracy differs by up to {differences['val_accuracy']:.4g} "
         f"and loss by up to {differences['val_loss']:.4g}, from epoch {first} on"
     )
-    there = str(expected.get("device"))
-    if there.partition(":")[0] != device.partition(":")[0]:
-        message += f"; the trial trained on {there}, this on {device}"
     return Comparison(message, False, epochs, differences)
+
+
+def _unlike(expected: Mapping[str, Any], backend: str, result: TrialResult) -> str:
+    """In what this training was of another kind than the trial; empty if it was the same."""
+    engines = expected.get("engine", "reference"), result.engine
+    # The reference engine may have stood in for another, and has one backend.
+    backends = (
+        expected.get("backend", "tensorflow"),
+        "tensorflow" if result.engine == "reference" else backend,
+    )
+    kinds = str(expected.get("device")).partition(":")[0], result.device.partition(":")[0]
+    differing = [pair for pair in (engines, backends, kinds) if pair[0] != pair[1]]
+    if not differing:
+        return ""
+    there, here = (", ".join(words) for words in zip(*differing, strict=True))
+    return f"the trial trained with {there}, this with {here}"
 
 
 def _obstacle(trial_file: TrialFile, expected: Mapping[str, Any], data: DataRef) -> str | None:

@@ -1,6 +1,7 @@
 """A trained network on the test split."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -38,14 +39,15 @@ def has_test_split(data: DataRef) -> bool:
     return (data.directory / "test_images.npy").exists()
 
 
-def evaluate(model: Path, data: DataRef, log: Path) -> TestFigures:
+def evaluate(model: Path, data: DataRef, backend: str, log: Path) -> TestFigures:
     """Evaluate a `.keras` file on the test split, in a process of its own.
 
-    So this process never loads TensorFlow, which would print a lot and take a GPU's memory.
+    So this process never loads Keras, which would print a lot and take a GPU's memory.
 
     Args:
         model: The file; it takes raw pixels.
         data: The images.
+        backend: What Keras runs on.
         log: File for what the process prints besides.
 
     Raises:
@@ -55,7 +57,12 @@ def evaluate(model: Path, data: DataRef, log: Path) -> TestFigures:
     command = [sys.executable, "-m", "sweep.train.evaluation", str(model)]
     with log.open("wb") as stderr:
         done = subprocess.run(
-            command, input=pickle.dumps(data), stdout=subprocess.PIPE, stderr=stderr, check=False
+            command,
+            input=pickle.dumps(data),
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**os.environ, "KERAS_BACKEND": backend},
+            check=False,
         )
     if done.returncode != 0:
         last = log.read_text(errors="replace").strip().splitlines()[-10:]

@@ -50,7 +50,7 @@ def train_trial_file(
     stop: Callable[[], bool] = lambda: False,
     executor: Executor | None = None,
 ) -> TrainResult:
-    """Train a config with the reference engine, evaluate it once on the test split, and save all.
+    """Train a config with its engine, evaluate it once on the test split, and save all.
 
     It trains in a worker process set up like those of a sweep (pinned to a core with one thread,
     or on one GPU), so that on the same machine its figures are those of the trial. What was
@@ -81,9 +81,9 @@ def train_trial_file(
 
     task = TrialTask(number=trial_file.trial or 0, config=trial_file.config, seed=trial_file.seed)
     try:
-        with executor or _local_executor(data, output) as running:
+        with executor or _local_executor(trial_file, data, output) as running:
             result = train_alone(running, task, save_to=output / MODEL, on_epoch=take, stop=stop)
-        test, no_test = _test(result, data, output / LOGS)
+        test, no_test = _test(result, data, trial_file.backend, output / LOGS)
     except BaseException:
         if reports:
             write_history(output / HISTORY_JSON, output / HISTORY_CSV, reports)
@@ -97,7 +97,7 @@ def train_trial_file(
         reports=tuple(reports),
         test=test,
         no_test=no_test,
-        comparison=compare(trial_file, data, result.device, reports),
+        comparison=compare(trial_file, data, result, reports),
         files=tuple(output / name for name in names),
     )
 
@@ -120,17 +120,25 @@ def _make_directory(output: Path) -> None:
         )
 
 
-def _local_executor(data: DataRef, output: Path) -> Executor:
+def _local_executor(trial_file: TrialFile, data: DataRef, output: Path) -> Executor:
     from sweep.executors.process import ProcessExecutor
 
-    return ProcessExecutor("reference", data, workers=1, log_dir=output / LOGS)
+    return ProcessExecutor(
+        trial_file.engine,
+        data,
+        backend=trial_file.backend,
+        workers=1,
+        log_dir=output / LOGS,
+    )
 
 
-def _test(result: TrialResult, data: DataRef, logs: Path) -> tuple[TestFigures | None, str]:
+def _test(
+    result: TrialResult, data: DataRef, backend: str, logs: Path
+) -> tuple[TestFigures | None, str]:
     if result.reason is StopReason.INTERRUPTED:
         return None, "the training was interrupted"
     if result.weights is None:
         return None, "the training diverged"
     if not has_test_split(data):
         return None, f"{data.name} has no test split"
-    return evaluate(Path(result.weights), data, logs / "test.log"), ""
+    return evaluate(Path(result.weights), data, backend, logs / "test.log"), ""

@@ -11,28 +11,36 @@ from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, Trial
 
 SPEC = """
 study: small
-data: {name: cifar10, fallback: synthetic, train_images: 1000}
+data: {{name: cifar10, fallback: synthetic, train_images: 1000}}
 search:
-  learning_rate: {low: 1.0e-5, high: 0.5, log: true}
-objectives: %s
+  learning_rate: {{low: 1.0e-5, high: 0.5, log: true}}
+objectives: {objectives}
+engine: {engine}
+backend: {backend}
 keep_weights: 2
 """
 ONE = "[{metric: val_accuracy, direction: maximize}]"
 TWO = "[{metric: val_accuracy}, {metric: parameters, direction: minimize}]"
 
 
-def fill(store: Store, objectives: str = ONE) -> optuna.Study:
+def fill(
+    store: Store,
+    objectives: str = ONE,
+    *,
+    engine: str = "reference",
+    backend: str = "tensorflow",
+) -> optuna.Study:
     """A study without trials."""
     metrics = ["val_accuracy", "parameters"] if objectives == TWO else ["val_accuracy"]
     record = StudyRecord(
         name="small",
-        spec=SPEC % objectives,
+        spec=SPEC.format(objectives=objectives, engine=engine, backend=backend),
         space_hash="5ace",
         data_name="synthetic",
         data_is_fallback=True,
         data_fingerprint="f00d",
         seed=42,
-        versions={"tensorflow": "2.21.0", "keras": "3.15.1"},
+        versions={"tensorflow": "2.21.0", "keras": "3.15.1", "jax": "0.10.2"},
     )
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return store.create_study(record, ["maximize", "minimize"][: len(metrics)], metrics)
@@ -47,6 +55,7 @@ def add(
     reason: StopReason = StopReason.COMPLETED,
     weights: Path | None = None,
     rate: float = 0.00123,
+    engine: str = "reference",
 ) -> int:
     """A trial that ended with `values`, or still runs if they are None."""
     trial = study.ask()
@@ -59,7 +68,7 @@ def add(
     ]
     store.epochs_finished("small", reports)
     if values is not None:
-        end(store, study, trial, values, reason, weights, len(curve))
+        end(store, study, trial, values, reason, weights, len(curve), engine)
     return int(trial.number)
 
 
@@ -71,11 +80,12 @@ def end(
     reason: StopReason,
     weights: Path | None,
     epochs: int,
+    engine: str,
 ) -> None:
     path = None if weights is None else str(weights)
     store.trial_ended(
         "small",
-        TrialResult(trial.number, reason, epochs, epochs, 1000, 3.0, "reference", "cpu:0", path),
+        TrialResult(trial.number, reason, epochs, epochs, 1000, 3.0, engine, "cpu:0", path),
         "cpu0",
     )
     if reason is StopReason.PRUNED:

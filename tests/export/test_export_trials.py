@@ -63,8 +63,47 @@ def test_yaml_is_a_config_with_everything_to_repeat_the_trial(
         "# Trial 0 of the study small (best by val_accuracy).",
         "# complete: val_accuracy 0.3 at epoch 3 of 3",
         "# Trained on synthetic, the fallback of its study (fingerprint f00d)",
-        "# with tensorflow 2.21.0, keras 3.15.1 on cpu:0.",
+        "# with the engine reference, tensorflow 2.21.0, keras 3.15.1, on cpu:0.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("trained_by", "backend", "expected"),
+    [
+        ("fused", "tensorflow", ("fused", "tensorflow")),
+        ("fused", "jax", ("fused", "jax")),
+        # The fused engine may hand a trial on.
+        ("reference", "tensorflow", ("reference", "tensorflow")),
+    ],
+)
+def test_a_config_names_the_engine_and_the_backend_that_trained_the_trial(
+    store: Store, trained_by: str, backend: str, expected: tuple[str, str]
+) -> None:
+    study = fill(store, engine="fused", backend=backend)
+    add(store, study, [0.3], engine=trained_by)
+    yaml = text(store)
+    trial = parse_trial_file(yaml)
+    assert (trial.engine, trial.backend) == expected
+    assert trial.expected is not None
+    assert (trial.expected["engine"], trial.expected["backend"]) == expected
+    version = {"tensorflow": "2.21.0", "jax": "0.10.2"}[backend]
+    assert f"# with the engine {trained_by}, {backend} {version}, keras 3.15.1, on" in yaml
+
+
+def test_a_trial_that_has_not_ended_has_the_engine_of_its_study(store: Store) -> None:
+    add(store, fill(store, engine="fused", backend="jax"), None)
+    trial = parse_trial_file(text(store, trial=0))
+    assert (trial.engine, trial.backend) == ("fused", "jax")
+
+
+def test_python_says_why_its_figures_may_be_others(store: Store) -> None:
+    study = fill(store, engine="fused", backend="jax")
+    add(store, study, [0.3], engine="fused")
+    source = text(store, format="python")
+    compile(source, "trial.py", "exec")
+    said = " ".join(source.split())
+    assert "by the fused engine, which rounds otherwise and draws other dropout masks" in said
+    assert "`KERAS_BACKEND=jax python FILE`" in said
 
 
 def test_json_says_the_same_and_is_read_the_same(
@@ -85,6 +124,7 @@ def test_python_names_trial_and_data_in_its_docstring(store: Store, study: optun
     assert "Trial 0 of the study small (best by val_accuracy)." in source
     assert "its figures are not those of the trial" in source.replace("\n", " ")
     assert "SEED = 77" in source
+    assert "fused" not in source
 
 
 def test_a_pruned_or_running_trial_can_be_named(store: Store, study: optuna.Study) -> None:

@@ -13,7 +13,7 @@ from sweep.data import DataRef
 from sweep.spec.config_file import TrialFile, dump_trial_file, parse_trial_file
 from sweep.spec.model import DataSpec
 from sweep.train.comparison import compare
-from sweep.trial import EpochReport, TrialConfig
+from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult
 
 CONFIG = TrialConfig(depth=2)
 DATA = DataRef(Path("."), "small", False, "f00d", (0, 10), (10, 12), 10)
@@ -24,6 +24,10 @@ def reports(*curve: float) -> list[EpochReport]:
         EpochReport(1, epoch, 2.0, 0.1, 3.0 - value, value, 0.1, 1.0)
         for epoch, value in enumerate(curve, start=1)
     ]
+
+
+def result(engine: str = "reference", device: str = "cpu:1") -> TrialResult:
+    return TrialResult(1, StopReason.COMPLETED, 2, 2, 9, 1.0, engine, device)
 
 
 def trial_file(*curve: float, **changes: Any) -> TrialFile:
@@ -43,39 +47,65 @@ def trial_file(*curve: float, **changes: Any) -> TrialFile:
 
 @given(st.lists(st.floats(0.0, 1.0) | st.just(math.nan), min_size=1, max_size=5))
 def test_the_same_figures_are_exactly_the_same_after_a_round_trip(curve: list[float]) -> None:
-    result = compare(trial_file(*curve), DATA, "cpu:1", reports(*curve))
-    assert result is not None
-    assert result.is_exact
-    assert result.epochs == len(curve)
-    assert result.differences == {"val_accuracy": 0.0, "val_loss": 0.0}
+    compared = compare(trial_file(*curve), DATA, result(), reports(*curve))
+    assert compared is not None
+    assert compared.is_exact
+    assert compared.epochs == len(curve)
+    assert compared.differences == {"val_accuracy": 0.0, "val_loss": 0.0}
 
 
 def test_the_smallest_difference_is_told(caplog: pytest.LogCaptureFixture) -> None:
     other = math.nextafter(0.3, 1.0)
-    result = compare(trial_file(0.2, 0.3), DATA, "cpu:1", reports(0.2, other))
-    assert result is not None
-    assert result.is_exact is False
-    assert result.differences["val_accuracy"] == other - 0.3
-    assert "from epoch 2 on" in result.message
+    compared = compare(trial_file(0.2, 0.3), DATA, result(), reports(0.2, other))
+    assert compared is not None
+    assert compared.is_exact is False
+    assert compared.differences["val_accuracy"] == other - 0.3
+    assert "from epoch 2 on" in compared.message
 
 
 def test_a_number_against_none_is_infinitely_different() -> None:
-    result = compare(trial_file(0.2, math.nan), DATA, "cpu:1", reports(0.2, 0.3))
-    assert result is not None
-    assert result.is_exact is False
-    assert result.differences["val_loss"] == math.inf
+    compared = compare(trial_file(0.2, math.nan), DATA, result(), reports(0.2, 0.3))
+    assert compared is not None
+    assert compared.is_exact is False
+    assert compared.differences["val_loss"] == math.inf
 
 
 def test_a_longer_training_is_compared_as_far_as_the_trial_went() -> None:
-    result = compare(trial_file(0.2), DATA, "cpu:1", reports(0.2, 0.3))
-    assert result is not None
-    assert (result.is_exact, result.epochs) == (True, 1)
+    compared = compare(trial_file(0.2), DATA, result(), reports(0.2, 0.3))
+    assert compared is not None
+    assert (compared.is_exact, compared.epochs) == (True, 1)
 
 
-def test_another_kind_of_device_is_named() -> None:
-    result = compare(trial_file(0.2, device="gpu:0"), DATA, "cpu:1", reports(0.3))
-    assert result is not None
-    assert result.message.endswith("the trial trained on gpu:0, this on cpu:1")
+@pytest.mark.parametrize(
+    ("file", "trained", "words"),
+    [
+        (trial_file(0.2, device="gpu:0"), result(), ("gpu", "cpu")),
+        (trial_file(0.2, engine="fused"), result(), ("fused", "reference")),
+        (
+            replace(trial_file(0.2, engine="fused"), engine="fused", backend="jax"),
+            result("fused"),
+            ("tensorflow", "jax"),
+        ),
+        (
+            # The fused engine handed the trial on.
+            replace(trial_file(0.2, engine="fused", backend="jax"), engine="fused", backend="jax"),
+            result(),
+            ("fused, jax", "reference, tensorflow"),
+        ),
+    ],
+    ids=["device", "engine", "backend", "stand-in"],
+)
+def test_a_training_of_another_kind_is_not_expected_to_be_exact(
+    file: TrialFile, trained: TrialResult, words: tuple[str, str]
+) -> None:
+    compared = compare(file, DATA, trained, reports(0.3))
+    assert compared is not None
+    assert compared.is_exact is False
+    assert compared.message.startswith("validation accuracy within 0.1 and loss within 0.1 of")
+    assert compared.message.endswith(f"the trial trained with {words[0]}, this with {words[1]}")
+    exact = compare(file, DATA, trained, reports(0.2))
+    assert exact is not None
+    assert exact.is_exact
 
 
 @pytest.mark.parametrize(
@@ -90,11 +120,11 @@ def test_another_kind_of_device_is_named() -> None:
     ],
 )
 def test_what_cannot_be_compared_is_not(file: TrialFile, data: DataRef, reason: str) -> None:
-    result = compare(file, data, "cpu:1", reports(0.2))
-    assert result is not None
-    assert result.is_exact is None
-    assert reason in result.message
+    compared = compare(file, data, result(), reports(0.2))
+    assert compared is not None
+    assert compared.is_exact is None
+    assert reason in compared.message
 
 
 def test_a_config_that_expects_nothing_is_not_compared() -> None:
-    assert compare(replace(trial_file(), expected=None), DATA, "cpu:1", reports(0.2)) is None
+    assert compare(replace(trial_file(), expected=None), DATA, result(), reports(0.2)) is None

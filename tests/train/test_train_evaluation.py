@@ -44,7 +44,7 @@ def test_a_network_that_cannot_be_loaded_is_an_error_with_the_log(
 ) -> None:
     (tmp_path / "broken.keras").write_bytes(b"no zip")
     with pytest.raises(SweepError, match="could not be evaluated") as caught:
-        evaluate(tmp_path / "broken.keras", data, tmp_path / "logs" / "test.log")
+        evaluate(tmp_path / "broken.keras", data, "tensorflow", tmp_path / "logs" / "test.log")
     assert "ValueError" in str(caught.value.received)
 
 

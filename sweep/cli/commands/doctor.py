@@ -52,7 +52,7 @@ def _checks(storage: str, data_dir: Path | None) -> "Iterator[Check]":
     yield from checks.check_packages()
     yield from checks.check_samplers()
     yield from checks.check_devices()
-    yield checks.check_tensorflow()
+    yield from checks.check_backends()
     yield from checks.check_data(data_dir)
     yield checks.check_storage(storage)
 

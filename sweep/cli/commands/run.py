@@ -67,11 +67,13 @@ def command(
     from sweep.cli.selection import opened
     from sweep.data import prepare
     from sweep.driver.stop import StopFlag
+    from sweep.executors.backends import check_backend
     from sweep.spec import load_study
     from sweep.store import artifacts_directory
 
     spec = load_study(file, overrides)
     _warn_of(spec)
+    check_backend(spec.backend)
     data = prepare(spec.data, data_dir=data_dir, progress=note)
     if data.is_fallback:
         warn(
@@ -119,7 +121,9 @@ def _search(
     frame = Frame(spec.fixed, spec.search, tuple(o.metric for o in spec.objectives))
     # No study has this name, so that no study's weights lie there.
     logs = directory / "_logs" / spec.study
-    executor = ProcessExecutor(spec.engine, data, workers=workers, log_dir=logs)
+    executor = ProcessExecutor(
+        spec.engine, data, backend=spec.backend, workers=workers, log_dir=logs
+    )
     watcher = make_watcher(frame)
     with watcher, winding_down(stop):
         return run_study(

@@ -50,15 +50,17 @@ def command(
     from sweep.cli.interrupt import winding_down
     from sweep.data import prepare
     from sweep.driver.stop import StopFlag
+    from sweep.executors.backends import check_backend
     from sweep.spec.config_file import load_trial_file
     from sweep.train import train_trial_file
 
     trial_file = load_trial_file(config, overrides)
+    check_backend(trial_file.backend)
     data = prepare(trial_file.data, data_dir=data_dir, progress=note)
     directory = output or Path(f"{config.stem}-trained")
     most = trial_file.config.epochs
     note(f"{config} on {data.name}: at most {most} epochs")
-    note("TensorFlow loads, which takes 10 seconds or more")
+    note(f"Keras loads on {trial_file.backend}, which takes 10 seconds or more")
 
     def on_epoch(report: EpochReport) -> None:
         note(
@@ -93,6 +95,8 @@ def _document(trained: "TrainResult", data: "DataRef") -> dict[str, Any]:
         "epochs": result.epochs,
         "kept_epoch": result.kept_epoch,
         "seconds": result.seconds,
+        "engine": result.engine,
+        "remark": result.remark or None,
         "device": result.device,
         "validation": _validation(trained),
         "test": test and {"accuracy": test.accuracy, "loss": test.loss, "images": test.images},
@@ -122,6 +126,8 @@ def _print(trained: "TrainResult", data: "DataRef") -> None:
             "stopped": result.reason.value.replace("_", " "),
             "epochs": f"{result.epochs}, weights of epoch {result.kept_epoch}",
             "time": duration(result.seconds),
+            "engine": f"{result.engine}, on {result.device}",
+            "remark": result.remark,
             "validation": validation
             and f"accuracy {metric(validation['accuracy'])}, loss {metric(validation['loss'])}",
             "test": f"accuracy {metric(test.accuracy)}, loss {metric(test.loss)}"

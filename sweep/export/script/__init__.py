@@ -78,6 +78,7 @@ def _docstring(subject: Subject) -> str:
         "Builds the same network with the same first weights and trains it on the same batches,",
         "with Keras (tried with TensorFlow) and NumPy alone: `python FILE --help`.",
     ]
+    text += _provisos(subject)
     if subject.record.data_name == "synthetic":
         text += [
             "",
@@ -86,6 +87,25 @@ def _docstring(subject: Subject) -> str:
         ]
     joined = "\n".join(text) + "\n"
     return joined.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _provisos(subject: Subject) -> list[str]:
+    """Why plain Keras may not give the figures of the trial, if it may not."""
+    text = []
+    if subject.engine == "fused":
+        masks = " and draws other dropout masks" if subject.config.dropout != "none" else ""
+        text += [
+            "",
+            f"The trial was trained by the fused engine, which rounds otherwise{masks}:",
+            "expect figures near those of the trial, not equal to them.",
+        ]
+    if subject.backend != "tensorflow":
+        text += [
+            "",
+            f"Keras ran on {subject.backend}, which drew the first weights. For the same ones:",
+            f"`KERAS_BACKEND={subject.backend} python FILE`.",
+        ]
+    return text
 
 
 def _constants(config: TrialConfig, seed: int) -> str:

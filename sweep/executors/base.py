@@ -104,7 +104,8 @@ class WorkerLost:
     Attributes:
         worker: Name of the worker; the replacement has the same.
         numbers: The trials that were in its slots.
-        reason: For example `killed by SIGKILL` or `no progress for 300 seconds`.
+        reason: What goes on from `the worker`: `was killed by SIGKILL`, `hung, without progress
+            for 300 seconds`.
         log: The last lines that it wrote.
     """
 

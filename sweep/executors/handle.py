@@ -247,11 +247,11 @@ class WorkerProcess:
         plan = self._plan
         if not self.ready:
             if self._age_seconds > plan.start_seconds:
-                return self._kill(f"not ready after {plan.start_seconds:g} seconds")
+                return self._kill(f"was not ready after {plan.start_seconds:g} seconds")
         elif self._silent_seconds > plan.silence_seconds:
-            return self._kill(f"no heartbeat for {plan.silence_seconds:g} seconds")
+            return self._kill(f"hung, without a heartbeat for {plan.silence_seconds:g} seconds")
         elif self._stalled_seconds > plan.stall_seconds:
-            return self._kill(f"no progress for {plan.stall_seconds:g} seconds")
+            return self._kill(f"hung, without progress for {plan.stall_seconds:g} seconds")
         return []
 
     def _kill(self, reason: str) -> list[Event]:
@@ -321,7 +321,8 @@ def _pinned_to(core: int | None) -> Iterator[None]:
 
 
 def _describe(status: int) -> str:
+    """How a process ended; like every reason, it goes on from `the worker`."""
     if status >= 0:
         return f"exited with status {status}"
     names = {number.value: number.name for number in signal.Signals}
-    return f"killed by {names.get(-status, f'signal {-status}')}"
+    return f"was killed by {names.get(-status, f'signal {-status}')}"

@@ -242,7 +242,7 @@ class ExecutorContract:
             assert time.monotonic() - killed < 2.0
             assert lost.worker == ready.worker
             assert lost.numbers == (first, first + 1)
-            assert lost.reason == "killed by SIGKILL"
+            assert lost.reason == "was killed by SIGKILL"
             replacement = talk.expect(WorkerReady)
             assert replacement.worker == ready.worker
             assert replacement.pid != ready.pid
@@ -279,7 +279,7 @@ class ExecutorContract:
         talk = launch("faulty")
         talk.direct(talk.expect(WorkerReady).worker, task(1, depth=faults.KILLS_ITSELF))
         lost = talk.expect(WorkerLost)
-        assert (lost.numbers, lost.reason) == ((1,), "killed by SIGSEGV")
+        assert (lost.numbers, lost.reason) == ((1,), "was killed by SIGSEGV")
         assert "Fatal Python error: Segmentation fault" in lost.log
         talk.train(talk.expect(WorkerReady).worker, task(2, epochs=1))
 
@@ -289,7 +289,7 @@ class ExecutorContract:
         talk.direct(ready.worker, task(1, depth=faults.SLOW))
         os.kill(ready.pid, signal.SIGSTOP)
         lost = talk.expect(WorkerLost)
-        assert (lost.numbers, lost.reason) == ((1,), "no heartbeat for 1.5 seconds")
+        assert (lost.numbers, lost.reason) == ((1,), "hung, without a heartbeat for 1.5 seconds")
         assert is_gone(ready.pid)
         talk.train(talk.expect(WorkerReady).worker, task(2, epochs=1))
 
@@ -298,13 +298,13 @@ class ExecutorContract:
         worker = talk.expect(WorkerReady).worker
         talk.direct(worker, task(1, depth=faults.HANGS))
         lost = talk.expect(WorkerLost)
-        assert (lost.numbers, lost.reason) == ((1,), "no progress for 1 seconds")
+        assert (lost.numbers, lost.reason) == ((1,), "hung, without progress for 1 seconds")
         assert "in hang_in_here" in lost.log
         talk.expect(WorkerReady)
         assert talk.executor.poll(2.2) == [], "waiting is no stall"
         talk.direct(worker, task(2, depth=faults.HOLDS_INTERPRETER))
         lost = talk.expect(WorkerLost)
-        assert (lost.numbers, lost.reason) == ((2,), "no heartbeat for 2 seconds")
+        assert (lost.numbers, lost.reason) == ((2,), "hung, without a heartbeat for 2 seconds")
 
     def test_slow_work_with_progress_is_no_stall(self, launch: Launch) -> None:
         talk = launch("faulty", heartbeat_seconds=2.0, stall_seconds=0.6)

@@ -116,8 +116,8 @@ def test_the_log_of_the_process_before_is_kept(launch: Launch, tmp_path: Path) -
     ("depth", "reason"),
     [
         (faults.SPEAKS_NONSENSE, "sent a damaged message"),
-        (faults.STOPS_IN_A_MESSAGE, "no heartbeat for 2 seconds"),
-        (faults.DIES_IN_A_MESSAGE, "killed by SIGKILL"),
+        (faults.STOPS_IN_A_MESSAGE, "hung, without a heartbeat for 2 seconds"),
+        (faults.DIES_IN_A_MESSAGE, "was killed by SIGKILL"),
     ],
 )
 def test_half_a_message_costs_one_worker(launch: Launch, depth: int, reason: str) -> None:

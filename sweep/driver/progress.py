@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from sweep.store.records import TimeSplit
 from sweep.trial import TrialConfig
 
 
@@ -68,6 +69,7 @@ class Progress:
         seconds: Wall time of this run.
         eta_seconds: Estimated wall time that is left, or None before anything is known.
         stopping: Whether the run is about to end early.
+        time: How the time of this run was spent.
     """
 
     study: str
@@ -84,6 +86,7 @@ class Progress:
     seconds: float
     eta_seconds: float | None
     stopping: bool
+    time: TimeSplit
 
     @property
     def finished(self) -> int:

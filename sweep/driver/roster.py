@@ -1,5 +1,6 @@
 """Who trains what: the driver's picture of the workers and their slots."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from sweep.driver.progress import SlotView, WorkerView
@@ -18,6 +19,7 @@ class Seat:
         waiting: Whether it waits for a directive.
         retire: What that directive will take out.
         leaving: Numbers of the trials that an earlier directive takes out, result pending.
+        trained: Groups of which it has trained a trial: what they need is compiled.
     """
 
     device: str
@@ -26,6 +28,7 @@ class Seat:
     waiting: bool = True
     retire: tuple[Retirement, ...] = ()
     leaving: set[int] = field(default_factory=set)
+    trained: set[Hashable] = field(default_factory=set)
 
     @property
     def staying(self) -> int:
@@ -36,14 +39,23 @@ class Seat:
     def free(self) -> int:
         """Slots that the next directive may fill.
 
-        A slot about to be emptied is filled at once only beside neighbours that go on. A worker
-        that trains nothing else waits for the result, so that the sampler knows it.
+        Those that it empties are filled at once. A worker of one slot waits for the result
+        instead, which costs it milliseconds: so what the sampler knows when it chooses a trial
+        never depends on how fast it chose the one before.
         """
-        return self.capacity - (self.staying or len(self.trials))
+        return self.capacity - (self.staying if self.capacity > 1 else len(self.trials))
+
+    def rank(self, group: Hashable) -> int:
+        """How well a trial of this group suits the worker: 0 if it trains such a one just now."""
+        gone = self.leaving | {retirement.number for retirement in self.retire}
+        if any(t.group == group for number, t in self.trials.items() if number not in gone):
+            return 0
+        return 1 if group in self.trained else 2
 
     def admit(self, open_trial: OpenTrial) -> None:
         """Put a trial into a free slot."""
         self.trials[open_trial.task.number] = open_trial
+        self.trained.add(open_trial.group)
 
     def directed(self) -> None:
         """The directive is on its way; a worker left without trials waits for the next one."""
@@ -83,8 +95,17 @@ class Roster:
 
     @property
     def running(self) -> int:
-        """Trials in slots, over all workers."""
+        """Trials in slots, over all workers; those whose result is pending count."""
         return sum(len(seat.trials) for seat in self.seats.values() if seat)
+
+    @property
+    def ahead(self) -> int:
+        """How many trials should be ready for the slots that become free next.
+
+        One for each worker, a quarter of the slots of one that has many: more of them seldom end
+        with the same epoch, and what is asked for earlier is chosen knowing less.
+        """
+        return sum(max(1, seat.capacity // 4) if seat else 1 for seat in self.seats.values())
 
     def views(self) -> tuple[WorkerView, ...]:
         """Every worker for people to look at."""
@@ -104,5 +125,6 @@ def _view(name: str, seat: Seat | None) -> WorkerView:
             ),
         )
         for number, open_trial in seat.trials.items()
+        if number not in seat.leaving
     )
     return WorkerView(name, seat.device, "training" if slots else "idle", slots)

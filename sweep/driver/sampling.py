@@ -1,8 +1,13 @@
 """Optuna's samplers and pruners as a study file asks for them."""
 
 import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import UsageError
 from sweep.spec.advice import missing_packages
@@ -11,10 +16,61 @@ from sweep.spec.tree import most_epochs
 from sweep.trial import stream_seed
 
 
-def make_sampler(spec: StudySpec, number: int) -> optuna.samplers.BaseSampler:
+class TrialSampler(BaseSampler):
+    """Samples one trial; each parameter that is sampled alone has a stream of its own.
+
+    So what such a parameter becomes does not depend on how many were sampled before it: a trial
+    whose sampling was cut short by a kill goes on as if it had not been.
+    """
+
+    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
+        """Sample with the samplers that `make` gives for a seed."""
+        self._make = make
+        self._seed = seed
+        self.whole = make(seed)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """The parameters that are sampled together."""
+        return self.whole.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample those parameters."""
+        return self.whole.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Sample one parameter alone."""
+        sampler = self._make(stream_seed(self._seed, param_name))
+        return sampler.sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Let the sampler prepare."""
+        self.whole.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Let the sampler take note of a result."""
+        self.whole.after_trial(study, trial, state, values)
+
+
+def make_sampler(spec: StudySpec, number: int) -> TrialSampler:
     """The sampler for one trial.
 
-    A fresh sampler, seeded by study and trial number, makes each choice a function of the finished
+    A fresh sampler, seeded by study and trial number, makes each choice a function of the other
     trials alone: a study that was killed and resumed chooses as one that never stopped. `qmc` and
     `cmaes` keep their state in the study itself and take the study's seed.
 
@@ -22,8 +78,12 @@ def make_sampler(spec: StudySpec, number: int) -> optuna.samplers.BaseSampler:
         spec: The study.
         number: Number of the trial that the sampler will choose.
     """
-    name, startup = spec.sampler.name, spec.sampler.startup_trials
     seed = stream_seed(spec.seed, "sampler", number)
+    return TrialSampler(lambda seed: _make_sampler(spec, seed), seed)
+
+
+def _make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
+    name, startup = spec.sampler.name, spec.sampler.startup_trials
     with warnings.catch_warnings():
         # `group` and QMC are marked experimental; conditional spaces need the first.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)

@@ -1,7 +1,7 @@
 """Where trials come from: interrupted ones first, then enqueued ones, then the sampler."""
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -22,13 +22,17 @@ class OpenTrial:
     Attributes:
         trial: Optuna's side of it.
         task: What a worker is given.
-        reports: The epochs of the present attempt.
         last_step: The last epoch that Optuna knows of, over all attempts.
+        group: Trials of equal groups are best trained by the same worker.
+        overtaken: How often a later trial was started before it.
+        reports: The epochs of the present attempt.
     """
 
     trial: optuna.trial.Trial
     task: TrialTask
     last_step: int
+    group: Hashable = None
+    overtaken: int = 0
     reports: list[EpochReport] = field(default_factory=list)
 
     @property
@@ -37,23 +41,38 @@ class OpenTrial:
         return self.task.config
 
 
+Grouping = Callable[[TrialConfig], Hashable]
+"""The group of a trial: equal for those that share a compiled program."""
+
+
+def ungrouped(config: TrialConfig) -> Hashable:
+    """One group for all."""
+    return None
+
+
 class TrialSource:
     """Hands out the trials of a study, one after the other."""
 
     def __init__(
-        self, spec: StudySpec, space: SearchSpace, study: optuna.Study, store: Store
+        self,
+        spec: StudySpec,
+        space: SearchSpace,
+        study: optuna.Study,
+        store: Store,
+        grouping: Grouping,
     ) -> None:
         """Find the trials that a stopped run left in state RUNNING."""
         self._spec = spec
         self._space = space
         self._study = study
+        self._grouping = grouping
         self._left = deque(store.unfinished(spec.study))
         self._grid = self._rest_of_grid() if spec.sampler.name == "grid" else None
 
     @property
-    def resumable(self) -> int:
-        """Trials that an earlier run left and that are still to be started again."""
-        return len(self._left)
+    def interrupted(self) -> int:
+        """Trials that an earlier run started and that are still to be started again."""
+        return sum(row["state"] == "RUNNING" for row in self._left)
 
     def next(self) -> OpenTrial:
         """The next trial: one left by an earlier run, one enqueued, or a new one."""
@@ -71,7 +90,8 @@ class TrialSource:
         self._study.sampler = make_sampler(self._spec, trial.number)
         config = self._space.suggest(trial)
         seed = trial_seed(self._spec.seed, trial.number)
-        return OpenTrial(trial, TrialTask(trial.number, config, seed), last_step)
+        task = TrialTask(trial.number, config, seed)
+        return OpenTrial(trial, task, last_step, self._grouping(config))
 
     def _has_waiting(self) -> bool:
         waiting = (optuna.trial.TrialState.WAITING,)

@@ -4,6 +4,7 @@ from typing import Any
 
 from sweep.cli.frame import Frame
 from sweep.driver.progress import BestTrial, Progress, SlotView, WorkerView
+from sweep.store.records import TimeSplit
 from sweep.trial import TrialConfig
 
 SWISH = TrialConfig(
@@ -54,5 +55,6 @@ def make_progress(**changes: Any) -> Progress:
         "seconds": 1234.0,
         "eta_seconds": 2000.0,
         "stopping": False,
+        "time": TimeSplit(2, 1234.0, 2300.0, 100.0, 50.0, 30.0, 14.0),
     }
     return Progress(**{**values, **changes})

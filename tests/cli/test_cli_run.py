@@ -111,6 +111,10 @@ def test_run_from_file_to_winner(sweep, golden):
     assert f"winner: trial {winner['trial']} with" in done.out
     assert set(winner["changes"]) == {"learning_rate", "batch_size"}
     assert document["interrupted"] is False
+    assert document["time"]["training_seconds"] == 0.0, "there was nothing left to train"
+
+    (run,) = json.loads(sweep("status", "--json").out)["runs"]
+    assert run["training_seconds"] > 0.0
 
 
 def test_a_failed_trial_is_shown_and_retried(sweep, study):

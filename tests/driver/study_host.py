@@ -12,6 +12,7 @@ from colour_data import write_data
 
 from sweep.data import DataRef
 from sweep.driver import Progress, StopFlag, run_study
+from sweep.driver.source import Grouping, ungrouped
 from sweep.executors.process import ProcessExecutor
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
@@ -58,6 +59,7 @@ class Host:
     directory: Path
     factory: str = "softmax_engine:make_engine"
     engine: str = "softmax"
+    grouping: Grouping = ungrouped
 
     @property
     def url(self) -> str:
@@ -91,6 +93,7 @@ class Host:
                 watcher=listener,
                 artifacts=self.artifacts,
                 stop=listener.stop,
+                grouping=self.grouping,
             )
 
     def store(self) -> Store:

@@ -6,9 +6,9 @@ from sweep.executors.base import Retirement, WorkerReady
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
 
-def open_trial(number: int) -> OpenTrial:
+def open_trial(number: int, group: str = "") -> OpenTrial:
     trial = optuna.create_study().ask()
-    return OpenTrial(trial, TrialTask(number, TrialConfig(), seed=number), last_step=0)
+    return OpenTrial(trial, TrialTask(number, TrialConfig(), seed=number), 0, group)
 
 
 def seated(capacity: int, *numbers: int) -> Seat:
@@ -45,6 +45,52 @@ def test_a_slot_beside_neighbours_that_go_on_is_filled_at_once() -> None:
     seat.release(1)
     assert sorted(seat.trials) == [0, 2, 3]
     assert seat.free == 0
+
+
+def test_slots_are_filled_at_once_where_all_trials_end_together() -> None:
+    seat = seated(2, 0, 1)
+    seat.retire = (Retirement(0, StopReason.COMPLETED), Retirement(1, StopReason.COMPLETED))
+    assert seat.free == 2
+    seat.admit(open_trial(2))
+    seat.directed()
+    assert (seat.waiting, seat.free) == (False, 1)
+    seat.release(0)
+    seat.release(1)
+    assert (seat.waiting, seat.free) == (False, 1)
+
+
+def test_a_worker_suits_what_it_trains_best_and_what_it_has_compiled_second() -> None:
+    seat = Seat("gpu:0", 3)
+    for number, group in enumerate("abc"):
+        seat.admit(open_trial(number, group))
+    seat.directed()
+    seat.retire = (Retirement(1, StopReason.PRUNED),)
+    assert [seat.rank(group) for group in "abcd"] == [0, 1, 0, 2]
+    seat.directed()
+    assert [seat.rank(group) for group in "abcd"] == [0, 1, 0, 2]
+
+
+def test_more_trials_are_wanted_ahead_for_more_slots() -> None:
+    roster = Roster(("gpu0", "gpu1"))
+    assert roster.ahead == 2
+    roster.ready(WorkerReady("gpu0", 1, "host", "gpu0", "fused", 64))
+    assert roster.ahead == 17
+    roster.ready(WorkerReady("gpu1", 1, "host", "gpu1", "fused", 1))
+    assert roster.ahead == 17
+
+
+def test_a_trial_that_leaves_is_no_longer_in_view() -> None:
+    roster = Roster(("gpu0",))
+    roster.ready(WorkerReady("gpu0", 1, "host", "gpu0", "fused", 2))
+    seat = roster.seat("gpu0")
+    seat.admit(open_trial(0))
+    seat.admit(open_trial(1))
+    seat.directed()
+    seat.retire = (Retirement(0, StopReason.PRUNED),)
+    seat.directed()
+    (view,) = roster.views()
+    assert [slot.number for slot in view.slots] == [1]
+    assert roster.running == 2
 
 
 def test_views_show_every_worker() -> None:

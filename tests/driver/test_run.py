@@ -10,6 +10,9 @@ import softmax_engine as faults
 from study_host import STUDY, Host, Listener, study_of
 
 from sweep.driver import Progress, retry_failed
+from sweep.driver.ready import ReadyQueue
+from sweep.driver.roster import Roster
+from sweep.driver.source import OpenTrial, TrialSource
 from sweep.errors import StudyMismatchError, UsageError
 from sweep.executors.base import Directive
 from sweep.executors.process import ProcessExecutor
@@ -96,6 +99,99 @@ def test_a_study_runs_to_the_end_of_its_budget(host: Host) -> None:
     assert {worker.name for worker in listener.updates[-1].workers} == {"cpu0", "cpu1"}
 
 
+def test_trials_are_asked_for_while_others_train(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def spy(owner: type, name: str, word: str) -> None:
+        truly = getattr(owner, name)
+
+        def listening(self: object, *arguments: Any) -> Any:
+            admits = not arguments or not isinstance(arguments[-1], Directive)
+            if admits or arguments[-1].admit:
+                said.append(word)
+            return truly(self, *arguments)
+
+        monkeypatch.setattr(owner, name, listening)
+
+    spy(TrialSource, "next", "ask")
+    spy(ProcessExecutor, "direct", "admit")
+    spy(ProcessExecutor, "poll", "listen")
+    host.run(study_of(STUDY, "budget.trials=6"))
+    turns = [words for words in "".join(f"{word} " for word in said).split("listen ") if words]
+    # The first is asked for while the worker starts; for every other a worker trains already.
+    assert turns == ["ask ", *["admit ask "] * 5, "admit "]
+
+
+def test_neighbours_go_on_while_a_slot_is_refilled(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directives: list[Directive] = []
+
+    def direct(self: ProcessExecutor, worker: str, directive: Directive) -> None:
+        directives.append(directive)
+        direct_truly(self, worker, directive)
+
+    direct_truly = ProcessExecutor.direct
+    monkeypatch.setattr(ProcessExecutor, "direct", direct)
+    text = STUDY.replace("epochs: 6", "epochs: 40")
+    host.engine = "softmax-3"
+    host.run(study_of(text, "sampler.name=random", "budget.trials=9"))
+    refills = [directive for directive in directives if directive.retire and directive.admit]
+    assert len(refills) == 6, "every slot but the last three is refilled as it is emptied"
+    assert [t.number for d in directives for t in d.admit] == list(range(9))
+
+
+def test_a_trial_has_the_same_figures_among_neighbours(tmp_path: Path) -> None:
+    found = []
+    for engine in ("softmax", "softmax-5"):
+        host = Host(tmp_path / engine, engine=engine)
+        host.directory.mkdir()
+        host.run(study_of(STUDY, "sampler.name=random", "pruner.name=none"))
+        found.append(figures(host))
+    assert found[0] == found[1]
+
+
+def test_a_slot_is_refilled_with_a_trial_of_its_neighbours_group(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Roster, "ahead", 30)
+    take = ReadyQueue.take
+    groups: list[tuple[bool, Any]] = []
+
+    def noting(queue: ReadyQueue, count: int, rank: Any) -> list[OpenTrial]:
+        trials = take(queue, count, rank)
+        groups.extend((rank(trial.group) == 0, trial.group) for trial in trials)
+        return trials
+
+    monkeypatch.setattr(ReadyQueue, "take", noting)
+    text = STUDY.replace("fixed: {epochs: 6,", "fixed: {").replace(
+        "search:", "search:\n  epochs: {low: 2, high: 20}"
+    )
+    spec = study_of(text, "sampler.name=random", "pruner.name=none", "budget.trials=30")
+    host.engine = "softmax-2"
+    host.grouping = lambda config: config.activation
+    assert host.run(spec).complete == 30
+    assert {group for _, group in groups} == {"relu", "selu", "tanh"}
+    assert sum(suits for suits, _ in groups) > 15, "one in three would by chance"
+
+
+def test_the_time_of_a_run_is_split_and_kept(host: Host) -> None:
+    progress = host.run(study_of(STUDY, "budget.trials=4"), workers=2)
+    split = progress.time
+    assert split.workers == 2
+    assert split.training_seconds > 0.0
+    assert 0.0 < split.sampling_seconds < split.seconds
+    assert 0.0 < split.storage_seconds < split.seconds
+    assert split.worker_seconds < 2 * split.seconds, "their start is left out"
+    host.run(study_of(STUDY, "budget.trials=5"))
+    with host.store() as store:
+        first, second = store.run_rows("colours")
+    assert first["training_seconds"] == split.training_seconds
+    assert (first["workers"], second["workers"]) == (2, 1)
+
+
 def test_the_weights_of_the_best_trials_are_kept_and_no_others(host: Host) -> None:
     host.run(study_of())
     with host.store() as store:
@@ -126,11 +222,15 @@ def test_a_stopped_study_resumes_with_the_figures_of_an_undisturbed_one(tmp_path
     assert progress.stopping
     assert progress.finished < 12
     with stopped.store() as store:
-        assert len(store.unfinished("colours")) == 1
+        left = store.unfinished("colours")
+        assert [(row["state"], row["stop_reason"]) for row in left] == [
+            ("RUNNING", "interrupted"),
+            ("WAITING", None),
+        ]
     listener = Listener()
     progress = stopped.run(study_of(), listener)
     assert progress.finished == 12
-    assert any("again" in message for message in listener.messages)
+    assert "starting one interrupted trial again" in listener.messages
     assert figures(stopped) == figures(undisturbed)
 
 

@@ -38,7 +38,7 @@ def test_a_study_chooses_the_same_after_a_restart(
     name: str, kind: type[optuna.samplers.BaseSampler]
 ) -> None:
     spec = study_spec(f"sampler: {{name: {name}, startup_trials: 4}}\n" + SPACE)
-    assert isinstance(make_sampler(spec, 0), kind)
+    assert isinstance(make_sampler(spec, 0).whole, kind)
     space = SearchSpace.from_spec(spec)
 
     def choices(restart_at: int) -> list[dict[str, object]]:
@@ -54,6 +54,48 @@ def test_a_study_chooses_the_same_after_a_restart(
         return [trial.params for trial in study.trials]
 
     assert choices(restart_at=7) == choices(restart_at=99)
+
+
+@pytest.mark.parametrize(("name", "finished"), [("random", 0), ("tpe", 0), ("tpe", 8)])
+def test_a_trial_whose_sampling_was_cut_short_goes_on_as_if_it_had_not(
+    name: str, finished: int
+) -> None:
+    spec = study_spec(f"sampler: {{name: {name}, startup_trials: 4}}\n" + SPACE)
+    space = SearchSpace.from_spec(spec)
+
+    class CutError(Exception):
+        """Stands for a kill."""
+
+    def params(cut_after: int) -> dict[str, object]:
+        study = optuna.create_study()
+        for _ in range(finished):
+            trial = study.ask()
+            study.sampler = make_sampler(spec, trial.number)
+            study.tell(trial, space.suggest(trial).learning_rate)
+        trial = study.ask()
+        study.sampler = make_sampler(spec, trial.number)
+        storage = study._storage
+        left = cut_after
+
+        def set_param(*arguments: object) -> None:
+            nonlocal left
+            if left == 0:
+                raise CutError
+            left -= 1
+            type(storage).set_trial_param(storage, *arguments)
+
+        storage.set_trial_param = set_param
+        with pytest.raises(CutError):
+            space.suggest(trial)
+        del storage.set_trial_param
+        study.sampler = make_sampler(spec, trial.number)
+        again = optuna.trial.Trial(study, trial._trial_id)
+        space.suggest(again)
+        return again.params
+
+    undisturbed = params(cut_after=0)
+    assert len(undisturbed) >= 3
+    assert params(cut_after=1) == params(cut_after=2) == undisturbed
 
 
 def test_a_sampler_without_its_package_is_refused_before_any_trial(

@@ -1,6 +1,7 @@
 """`sweep run`."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from sweep.cli.command import (
     storage_option,
 )
 from sweep.cli.output import note, print_fields, print_json, warn
-from sweep.cli.text import differences, duration, metric, short
+from sweep.cli.text import differences, duration, metric, plural, short, time_split
 
 if TYPE_CHECKING:
     from sweep.driver.progress import Progress
@@ -173,6 +174,7 @@ def _document(
             "failed": progress.failed,
         },
         "seconds": progress.seconds,
+        "time": asdict(progress.time),
         "trial_epochs": progress.trial_epochs,
         "interrupted": interrupted,
         "best": winner,
@@ -188,6 +190,8 @@ def _print_end(
         f"{progress.complete} complete{diverged}, {progress.pruned} pruned, "
         f"{progress.failed} failed"
     )
+    if split := time_split(progress.time):
+        note(f"time of {plural(progress.time.workers, 'worker')}: {split}")
     if progress.failed:
         note(f"  why: sweep trials {spec.study} --failed    again: sweep retry")
     if winner is None:

@@ -1,0 +1,144 @@
+"""What the trials of a study do, judged and written down: our tables first, Optuna last."""
+
+from pathlib import Path
+
+import optuna
+
+from sweep.data import DataRef
+from sweep.driver.objective import (
+    diverged_values,
+    intermediate_value,
+    kept_epoch,
+    objective_values,
+)
+from sweep.driver.progress import Watcher
+from sweep.driver.source import OpenTrial
+from sweep.driver.standings import STOP_REASON, Standings
+from sweep.driver.weights import WeightsKeeper
+from sweep.executors.base import Retirement
+from sweep.space import SearchSpace
+from sweep.spec.model import StudySpec
+from sweep.store import Store
+from sweep.trial import EpochReport, StopReason, TrialResult
+
+
+class Ledger:
+    """Writes every trial's course to the database, and keeps count.
+
+    Attributes:
+        standings: The study's finished trials.
+        trial_epochs: Epochs trained by this run.
+        concluded: Trials that ran to an end in this run.
+    """
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        space: SearchSpace,
+        study: optuna.Study,
+        store: Store,
+        data: DataRef,
+        watcher: Watcher,
+        artifacts: Path,
+    ) -> None:
+        """Take stock of what earlier runs left."""
+        self._spec = spec
+        self._study = study
+        self._store = store
+        self._data = data
+        self._watcher = watcher
+        self._weights = WeightsKeeper(spec, store, artifacts / spec.study)
+        maximize = spec.objectives[0].direction == "maximize"
+        self.standings = Standings.of(study.get_trials(deepcopy=False), space, maximize)
+        self.trial_epochs = 0
+        self.concluded = 0
+
+    def judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
+        """Take in one epoch, which our tables have already, and decide whether the trial stops."""
+        open_trial.reports.append(report)
+        self.trial_epochs += 1
+        pruned = self._report_to_pruner(report, open_trial)
+        if report.finished is not None:
+            return self._retirement(report.finished, open_trial)
+        if pruned:
+            return Retirement(report.number, StopReason.PRUNED)
+        return None
+
+    def _report_to_pruner(self, report: EpochReport, open_trial: OpenTrial) -> bool:
+        """Tell Optuna of an epoch; whether its pruner would stop the trial here.
+
+        Of the epochs that a restarted trial repeats, Optuna knows already. All but the last were
+        judged, and the trial went on; the last may have been its end, if the verdict was lost
+        before it was carried out. A verdict is kept, since some pruners give each only once.
+        """
+        value = intermediate_value(self._spec.objectives[0], report)
+        if len(self._spec.objectives) > 1 or value is None:
+            return False
+        trial = open_trial.trial
+        if report.epoch < open_trial.last_step:
+            return False
+        if report.epoch > open_trial.last_step:
+            trial.report(value, report.epoch)
+        elif trial.user_attrs.get(STOP_REASON) == StopReason.PRUNED:
+            return True
+        pruned = report.epoch >= self._spec.pruner.min_epochs and trial.should_prune()
+        if pruned:
+            trial.set_user_attr(STOP_REASON, StopReason.PRUNED.value)
+        return pruned
+
+    def _retirement(self, reason: StopReason, open_trial: OpenTrial) -> Retirement:
+        number = open_trial.task.number
+        if reason is StopReason.DIVERGED:
+            return Retirement(number, reason)
+        objective = self._spec.objectives[0]
+        kept = kept_epoch(open_trial.config, open_trial.reports)
+        value = objective_values([objective], open_trial.reports, kept=kept, parameters=0)[0]
+        return Retirement(number, reason, self._weights.place_for(number, value))
+
+    def conclude(self, open_trial: OpenTrial, result: TrialResult, worker: str) -> None:
+        """Write down how a trial ended: our tables first, Optuna's state last."""
+        self._store.trial_ended(self._spec.study, result, worker)
+        if result.reason is StopReason.INTERRUPTED:
+            return
+        self.concluded += 1
+        trial = open_trial.trial
+        trial.set_user_attr(STOP_REASON, result.reason.value)
+        trial.set_user_attr("seconds", round(result.seconds, 3))
+        if result.reason is StopReason.PRUNED:
+            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+            self.standings.pruned += 1
+            self._announce(open_trial, f"pruned after epoch {result.epochs}")
+            return
+        values = self._values(open_trial, result)
+        self._study.tell(trial, values)
+        if result.weights is not None:
+            self._weights.keep(result.number, values[0])
+        is_best = self.standings.add(
+            result.number, values, lambda: open_trial.config, result.reason
+        )
+        ended = f"{result.reason.value.replace('_', ' ')} after epoch {result.epochs}"
+        scores = ", ".join(
+            f"{o.metric} {v:.4g}" for o, v in zip(self._spec.objectives, values, strict=True)
+        )
+        self._announce(open_trial, f"{ended}: {scores}" + (", the best so far" * is_best))
+
+    def _values(self, open_trial: OpenTrial, result: TrialResult) -> list[float]:
+        objectives, reports = self._spec.objectives, open_trial.reports
+        if result.reason is StopReason.DIVERGED:
+            return diverged_values(
+                objectives, reports, classes=self._data.classes, parameters=result.parameters
+            )
+        return objective_values(
+            objectives, reports, kept=result.kept_epoch, parameters=result.parameters
+        )
+
+    def fail(self, open_trial: OpenTrial, error: str, traceback: str, log: str) -> None:
+        """Write down why a trial failed."""
+        number = open_trial.task.number
+        self._store.trial_failed(self._spec.study, number, error, traceback, log)
+        self._study.tell(open_trial.trial, state=optuna.trial.TrialState.FAIL)
+        self.standings.failures.add(number)
+        self._announce(open_trial, f"failed: {error} (sweep show {number})")
+
+    def _announce(self, open_trial: OpenTrial, text: str) -> None:
+        self._watcher.message(f"trial {open_trial.task.number} {text}")

@@ -10,7 +10,7 @@ from sweep.driver.progress import Progress, SlotView, WorkerView
 from sweep.trial import TrialConfig, Value
 
 CURVE_WIDTH = 12
-STATES = {"starting": "starting: TensorFlow loads, 10 seconds or more"}
+STATES = {"starting": "starting: Keras loads, 10 seconds or more"}
 """Words for the states of workers that need more than their name."""
 BAR_STYLES = (("complete", "green"), ("pruned", "yellow"), ("failed", "red"), ("running", "cyan"))
 

@@ -116,7 +116,7 @@ class PlainWatcher:
                 f"{progress.finished} finished, {plural(len(progress.workers), 'worker')}"
             )
             if all(worker.state == "starting" for worker in progress.workers):
-                note("the workers load TensorFlow, which takes 10 seconds or more")
+                note("the workers load Keras, which takes 10 seconds or more")
         self._flush(f"[{progress.finished}/{progress.asked}] ")
         if time.monotonic() - self._spoken_at >= QUIET_SECONDS:
             self._say(_standing(progress))

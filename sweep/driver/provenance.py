@@ -12,11 +12,12 @@ from sweep.spec import dump_study
 from sweep.spec.model import StudySpec
 from sweep.store.records import StudyRecord
 
-PACKAGES: Final = ("sweep", "optuna", "tensorflow", "keras", "numpy", "sqlalchemy")
+PACKAGES: Final = ("sweep", "optuna", "keras", "numpy", "sqlalchemy")
 
 
 def study_record(spec: StudySpec, data: DataRef) -> StudyRecord:
     """Everything that the store keeps of a study from its first run."""
+    packages = (*PACKAGES, spec.backend)
     return StudyRecord(
         name=spec.study,
         spec=dump_study(spec),
@@ -25,7 +26,7 @@ def study_record(spec: StudySpec, data: DataRef) -> StudyRecord:
         data_is_fallback=data.is_fallback,
         data_fingerprint=data.fingerprint,
         seed=spec.seed,
-        versions={"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+        versions={"python": platform.python_version()} | {p: version(p) for p in packages},
         git_revision=git_revision(),
         created_at=datetime.now(UTC),
     )

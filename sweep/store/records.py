@@ -13,13 +13,13 @@ class StudyRecord:
         name: Name of the study.
         spec: The resolved study file, YAML text that parses to the same `StudySpec`.
         space_hash: Digest of what must not change between two runs of a study: search space,
-            rules, fixed settings, objectives, seed and engine.
+            rules, fixed settings, objectives, seed, engine and backend.
         data_name: Name of the data trained on.
         data_is_fallback: Whether the data stands in for what was asked.
         data_fingerprint: Digest of the data and its splits.
         seed: Seed of the study.
-        versions: Version by package name: sweep, python, optuna, tensorflow, keras, numpy;
-            like `spec` and `git_revision`, of the last run that began.
+        versions: Version by package name: sweep, python, optuna, keras, numpy, and what Keras
+            runs on; like `spec` and `git_revision`, of the last run that began.
         git_revision: Commit of the working directory, or None outside a repository.
         created_at: Time of the first run, UTC and aware.
     """

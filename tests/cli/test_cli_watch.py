@@ -79,7 +79,7 @@ def test_plain_lines_say_what_takes_long(capsys, monkeypatch):
         for now[0] in (130.0, 189.0, 190.0):
             watcher.update(make_progress(eta_seconds=None))
     assert capsys.readouterr().err.splitlines()[1:] == [
-        "the workers load TensorFlow, which takes 10 seconds or more",
+        "the workers load Keras, which takes 10 seconds or more",
         "[11/24] 2 trials in training, 101 epochs in 20m 34s, about 33m 20s left",
         "[11/24] trial 0 completed",
         "[11/24] 2 trials in training, 101 epochs in 20m 34s",

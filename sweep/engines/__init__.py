@@ -1,4 +1,4 @@
-"""How trials train: the contract in `base`, plain Keras `fit` in `reference`."""
+"""How trials train: the contract in `base`, plain Keras `fit` in `reference`, many in `fused`."""
 
 from sweep.data import DataRef
 from sweep.engines.base import Engine
@@ -19,11 +19,17 @@ def make_engine(name: str, data: DataRef, device: str) -> Engine:
         ExecutorError: There is no such engine, it cannot train on the backend of Keras, or the
             device cannot be used.
     """
-    if name != "reference":
-        raise ExecutorError("no such engine", expected="reference", received=repr(name))
-    from sweep.engines.device import require_tensorflow
+    match name:
+        case "fused":
+            from sweep.engines.fused.engine import FusedEngine
 
-    require_tensorflow()
-    from sweep.engines.reference import ReferenceEngine
+            return FusedEngine(data, device)
+        case "reference":
+            from sweep.engines.device import require_tensorflow
 
-    return ReferenceEngine(data, device)
+            require_tensorflow()
+            from sweep.engines.reference import ReferenceEngine
+
+            return ReferenceEngine(data, device)
+        case _:
+            raise ExecutorError("no such engine", expected="fused, reference", received=repr(name))

@@ -1,21 +1,14 @@
-"""Batches of images from memory-mapped files.
-
-Notation:
-    n       images of a split
-    order   (n,) indices into the split: image `order[k]` is the k-th of the epoch
-    flips   (n,) bool: whether the k-th image of the epoch is mirrored
-    shifts  (n, 2): rows and columns by which the k-th image of the epoch moves down and right
-"""
+"""Batches of images from memory-mapped files."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from sweep.data import Split
-from sweep.trial import TrialConfig, stream_seed
+from sweep.engines.draws import draw_augmentation, epoch_order
+from sweep.trial import TrialConfig
 
 VALIDATION_BATCH = 1000
 
@@ -42,37 +35,6 @@ class ImageTensors:
     def __len__(self) -> int:
         """Number of images."""
         return int(self.labels.shape[0])
-
-
-def epoch_order(seed: int, epoch: int, images: int) -> npt.NDArray[np.int64]:
-    """The order in which an epoch visits the training images.
-
-    Args:
-        seed: The trial's seed.
-        epoch: Number of the epoch, from 1.
-        images: Images of the training split.
-    """
-    return np.random.default_rng(stream_seed(seed, "shuffle", epoch)).permutation(images)
-
-
-def draw_augmentation(
-    config: TrialConfig, seed: int, epoch: int, images: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.int32]]:
-    """The flips and shifts of an epoch, one for each image in the order of the epoch.
-
-    Args:
-        config: Says whether images are flipped, and how far they are shifted at most.
-        seed: The trial's seed.
-        epoch: Number of the epoch, from 1.
-        images: Images of the training split.
-
-    Returns:
-        flips (n,) and shifts (n, 2); without effect where `config` has none.
-    """
-    generator = np.random.default_rng(stream_seed(seed, "augment", epoch))
-    flips = generator.random(images) < (0.5 if config.flip else 0.0)
-    shifts = generator.integers(-config.shift, config.shift, (images, 2), np.int32, endpoint=True)
-    return flips, shifts
 
 
 def augment(images: tf.Tensor, flips: tf.Tensor, shifts: tf.Tensor, limit: int) -> tf.Tensor:

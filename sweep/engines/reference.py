@@ -16,7 +16,7 @@ from sweep.engines.base import Engine
 from sweep.engines.device import configure_device
 from sweep.engines.memory import TrialMemory
 from sweep.engines.pipeline import ImageTensors, training_batches, validation_batches
-from sweep.engines.stopping import EarlyStopping, Plateau, is_diverged
+from sweep.engines.stopping import TrialCourse, is_diverged
 from sweep.engines.weights import save_network
 from sweep.errors import TrialError
 from sweep.network import build_network, portable_network
@@ -91,7 +91,7 @@ class ReferenceEngine(Engine):
     def run_epoch(self) -> tuple[EpochReport, ...]:
         """Train one epoch and validate; see `Engine.run_epoch`."""
         slot = self._slot
-        if slot is None or slot.finished is not None:
+        if slot is None or slot.course.finished is not None:
             return ()
         try:
             return (slot.run_epoch(self._train, self._validation_batches, self._move_on),)
@@ -114,8 +114,8 @@ class ReferenceEngine(Engine):
             return TrialResult(
                 number=number,
                 reason=reason,
-                epochs=slot.epochs,
-                kept_epoch=slot.kept_epoch,
+                epochs=slot.course.epochs,
+                kept_epoch=slot.course.kept_epoch,
                 parameters=slot.model.count_params(),
                 seconds=time.perf_counter() - slot.started,
                 engine=self.name,
@@ -162,19 +162,9 @@ class _Slot:
         self.task = task
         self.model = model
         self.started = started
-        self.epochs = 0
-        self.finished: StopReason | None = None
-        self._early_stopping = EarlyStopping.from_config(task.config)
-        self._plateau = Plateau.from_config(task.config)
+        self.course = TrialCourse(task.config)
         self._penalty = math.fsum(float(loss) for loss in model.losses)
         self._best: Weights | None = None
-
-    @property
-    def kept_epoch(self) -> int:
-        stopping = self._early_stopping
-        if stopping is not None and self.task.config.restore_best_weights:
-            return stopping.best_epoch
-        return self.epochs
 
     @property
     def kept_weights(self) -> Weights:
@@ -184,25 +174,24 @@ class _Slot:
         self, train: ImageTensors, validation: Any, move_on: Callable[[], None]
     ) -> EpochReport:
         started = time.perf_counter()
-        epoch = self.epochs + 1
+        course = self.course
+        epoch = course.epochs + 1
         watch = _BatchWatch(self._penalty, move_on)
         history = self.model.fit(
             training_batches(train, self.task.config, self.task.seed, epoch),
-            initial_epoch=self.epochs,
+            initial_epoch=course.epochs,
             epochs=epoch,
             validation_data=validation,
             callbacks=[watch],
             shuffle=False,
             verbose=0,
         ).history
-        self.epochs = epoch
         rate = self._last_rate()
         val_loss, val_accuracy = history["val_loss"][-1], history["val_accuracy"][-1]
-        if watch.has_diverged or not math.isfinite(val_loss):
-            self.finished = StopReason.DIVERGED
-        self._remember(epoch, val_loss, val_accuracy)
-        if self.finished is None and epoch >= self.task.config.epochs:
-            self.finished = StopReason.COMPLETED
+        if course.record(val_loss, val_accuracy, has_diverged=watch.has_diverged):
+            self._best = self.model.get_weights()
+        if self.task.config.schedule == "plateau":
+            self.model.optimizer.learning_rate = course.rate
         return EpochReport(
             number=self.task.number,
             epoch=epoch,
@@ -212,22 +201,8 @@ class _Slot:
             val_accuracy=val_accuracy,
             learning_rate=rate,
             seconds=time.perf_counter() - started,
-            finished=self.finished,
+            finished=course.finished,
         )
-
-    def _remember(self, epoch: int, val_loss: float, val_accuracy: float) -> None:
-        config = self.task.config
-        if self._plateau is not None:
-            rate = float(self.model.optimizer.learning_rate.numpy())
-            self.model.optimizer.learning_rate = self._plateau.next_rate(rate, val_loss)
-        stopping = self._early_stopping
-        if stopping is None:
-            return
-        value = val_loss if config.early_stopping == "val_loss" else val_accuracy
-        if stopping.is_new_best(epoch, value) and config.restore_best_weights:
-            self._best = self.model.get_weights()
-        if self.finished is None and stopping.is_over:
-            self.finished = StopReason.EARLY_STOPPING
 
     def _last_rate(self) -> float:
         optimizer = self.model.optimizer

@@ -3,23 +3,34 @@
 import math
 from dataclasses import dataclass
 
-from sweep.trial import TrialConfig
+import numpy as np
+
+from sweep.trial import StopReason, TrialConfig
 
 LOSS_LIMIT = 1e4
 
 
-def is_diverged(loss: float, penalty: float) -> bool:
-    """Whether a training loss is NaN, infinite or exploding.
+def loss_limit(penalty: float) -> float:
+    """The training loss above which a trial has diverged.
 
     A network that has learned nothing has a loss of about log(classes), 2.3. One of 10,000 means
     that its outputs have grown ten-thousandfold, from which none comes back. Penalties may be
     large on purpose, so ten times what they were before training is allowed besides.
 
     Args:
+        penalty: L1 and L2 penalties before the first step.
+    """
+    return LOSS_LIMIT + 10.0 * penalty
+
+
+def is_diverged(loss: float, penalty: float) -> bool:
+    """Whether a training loss is NaN, infinite or exploding.
+
+    Args:
         loss: Mean training loss of the epoch so far, penalties included.
         penalty: L1 and L2 penalties before the first step.
     """
-    return not math.isfinite(loss) or loss > LOSS_LIMIT + 10.0 * penalty
+    return not math.isfinite(loss) or loss > loss_limit(penalty)
 
 
 @dataclass(slots=True)
@@ -99,3 +110,55 @@ class Plateau:
             return rate
         self.wait = 0
         return rate * self.factor
+
+
+class TrialCourse:
+    """The epochs of a trial so far: how many, whether another follows, which one is kept.
+
+    Attributes:
+        epochs: Epochs trained.
+        finished: Why no further epoch follows, or None.
+        rate: Learning rate of the next epoch, where the schedule does not decide it step by step.
+    """
+
+    def __init__(self, config: TrialConfig) -> None:
+        """Begin before the first epoch."""
+        self.epochs = 0
+        self.finished: StopReason | None = None
+        self.rate = float(np.float32(config.learning_rate))
+        self._config = config
+        self._early_stopping = EarlyStopping.from_config(config)
+        self._plateau = Plateau.from_config(config)
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights count: the best or the last one, 0 before the first."""
+        stopping = self._early_stopping
+        if stopping is not None and self._config.restore_best_weights:
+            return stopping.best_epoch
+        return self.epochs
+
+    def record(self, val_loss: float, val_accuracy: float, *, has_diverged: bool) -> bool:
+        """Take in an epoch, and say whether its weights must be put aside as the best ones.
+
+        Args:
+            val_loss: Loss on the validation split; not finite for a trial that has diverged.
+            val_accuracy: Accuracy on the validation split.
+            has_diverged: Whether the training loss left all bounds.
+        """
+        config, stopping = self._config, self._early_stopping
+        self.epochs += 1
+        if has_diverged or not math.isfinite(val_loss):
+            self.finished = StopReason.DIVERGED
+        if self._plateau is not None:
+            # Keras keeps the rate in single precision from one reduction to the next.
+            self.rate = float(np.float32(self._plateau.next_rate(self.rate, val_loss)))
+        is_kept = False
+        if stopping is not None:
+            value = val_loss if config.early_stopping == "val_loss" else val_accuracy
+            is_kept = stopping.is_new_best(self.epochs, value) and config.restore_best_weights
+            if self.finished is None and stopping.is_over:
+                self.finished = StopReason.EARLY_STOPPING
+        if self.finished is None and self.epochs >= config.epochs:
+            self.finished = StopReason.COMPLETED
+        return is_kept

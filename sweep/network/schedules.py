@@ -7,6 +7,7 @@ epochs.
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 
 from sweep.trial import TrialConfig
 
@@ -25,14 +26,16 @@ def learning_rate(
         steps_per_epoch: Training steps of an epoch, the last partial batch counted.
     """
     steps = config.epochs * steps_per_epoch
+    # Keras computes a schedule in the precision of its first number.
+    highest = np.float64(config.learning_rate)
     match config.schedule:
         case "cosine":
             return keras.optimizers.schedules.CosineDecay(
-                config.learning_rate, decay_steps=steps, alpha=config.cosine_floor
+                highest, decay_steps=steps, alpha=config.cosine_floor
             )
         case "exponential":
             return keras.optimizers.schedules.ExponentialDecay(
-                config.learning_rate,
+                highest,
                 decay_steps=steps_per_epoch,
                 decay_rate=config.exponential_decay,
             )
@@ -74,8 +77,8 @@ class PiecewiseLinear(
 
     def __call__(self, step: keras.KerasTensor) -> keras.KerasTensor:
         """The rate at a step; the last corner's from there on."""
-        now = keras.ops.cast(step, "float32")
-        rate = keras.ops.convert_to_tensor(self.knots[-1][1], dtype="float32")
+        rate = keras.ops.convert_to_tensor(np.float64(self.knots[-1][1]))
+        now = keras.ops.cast(step, rate.dtype)
         for (start, low), (end, high) in reversed(
             list(zip(self.knots, self.knots[1:], strict=False))
         ):

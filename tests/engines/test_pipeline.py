@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweep.data import DataRef, open_split
+from sweep.engines.draws import draw_augmentation, epoch_order
 from sweep.engines.pipeline import (
     ImageTensors,
     augment,
-    draw_augmentation,
-    epoch_order,
     training_batches,
     validation_batches,
 )

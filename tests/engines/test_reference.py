@@ -15,7 +15,7 @@ from engine_contract import KERAS_READS_VARIABLES, EngineContract, figures, task
 from sweep.data import DataRef, open_split
 from sweep.data import statistics as split_statistics
 from sweep.engines import make_engine
-from sweep.engines.pipeline import epoch_order
+from sweep.engines.draws import epoch_order
 from sweep.engines.reference import ReferenceEngine
 from sweep.errors import TrialError
 from sweep.network import build_network
@@ -107,7 +107,7 @@ def test_early_stopping_equals_keras_s(
     assert reports[-1].finished == StopReason.EARLY_STOPPING
     slot = reference._slot
     assert slot is not None
-    assert slot.kept_epoch == (callback.best_epoch + 1 if restore else len(reports))
+    assert slot.course.kept_epoch == (callback.best_epoch + 1 if restore else len(reports))
     pairs = zip(slot.kept_weights, model.get_weights(), strict=True)
     assert all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 

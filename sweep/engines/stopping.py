@@ -125,7 +125,7 @@ class TrialCourse:
         """Begin before the first epoch."""
         self.epochs = 0
         self.finished: StopReason | None = None
-        self.rate = float(np.float32(config.learning_rate))
+        self.rate = config.learning_rate
         self._config = config
         self._early_stopping = EarlyStopping.from_config(config)
         self._plateau = Plateau.from_config(config)
@@ -152,7 +152,8 @@ class TrialCourse:
             self.finished = StopReason.DIVERGED
         if self._plateau is not None:
             # Keras keeps the rate in single precision from one reduction to the next.
-            self.rate = float(np.float32(self._plateau.next_rate(self.rate, val_loss)))
+            rate = float(np.float32(self.rate))
+            self.rate = float(np.float32(self._plateau.next_rate(rate, val_loss)))
         is_kept = False
         if stopping is not None:
             value = val_loss if config.early_stopping == "val_loss" else val_accuracy

@@ -99,7 +99,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="rounds (CPU)")
     parser.add_argument("--trials", type=int, default=2, help="trials of a round (CPU)")
     parser.add_argument("--epochs", type=int, default=10, help="epochs of a trial (CPU)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the trials (CPU)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the trials (CPU)")
     parser.add_argument(
         "--slots",
         type=lambda text: tuple(map(int, text.split(","))),

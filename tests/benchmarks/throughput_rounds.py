@@ -6,21 +6,23 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any, Protocol
 
 from floor import Floor
 from floor import summary as floor_summary
-from throughput_process import BusyShare
+from throughput_process import CORES, BusyShare
 from throughput_rivals import JitTeam, User
 from throughput_team import Team, trial_rates
 from throughput_trials import BATCH, TRAIN_IMAGES, Params, draw_trials, to_config
 
 from sweep.data import DataRef
+from sweep.engines.fused.key import fusion_key
 from sweep.trial import TrialConfig
 
 logger = logging.getLogger("throughput")
 
+LONG_STUDY = 200
 STEADY_EPOCHS = 4
 # All of the reference network, with one thing added.
 STEADY = {
@@ -66,9 +68,12 @@ def compare_rivals(
             batch = trials[start : start + arguments.trials]
             rounds.append(_round(batch, arguments.epochs, user, jit, team, floor))
             _add_ratios(rounds[-1], share)
-            result.update(rounds=rounds, summary=summary(rounds))
+            medians = summary(rounds) | {
+                "long_study": _long_study(rounds, arguments.seed, arguments.epochs)
+            }
+            result.update(rounds=rounds, summary=medians)
             say(rounds)
-    say_summary(summary(rounds))
+    say_summary(medians)
 
 
 def _round(
@@ -134,6 +139,38 @@ def summary(rounds: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def _long_study(rounds: Sequence[dict[str, Any]], seed: int, epochs: int) -> dict[str, float]:
+    """What the measured parts make of a study of many trials, where structures come again.
+
+    Each worker compiles each structure once; the trials of the rounds are too few for that.
+    """
+    measured = [
+        parts
+        for one in rounds
+        for parts in zip(
+            one["sweep"]["trial_seconds"],
+            one["sweep"]["compile_seconds"],
+            one["sweep"]["is_first_of_structure"],
+            strict=True,
+        )
+    ]
+    training = mean(seconds - compiling for seconds, compiling, _ in measured)
+    compiling = mean(compiling for _, compiling, is_first in measured if is_first)
+    trials = draw_trials(seed, LONG_STUDY)
+    structures = len({fusion_key(to_config(params, epochs)) for params in trials})
+    trial = training + compiling * structures * len(CORES) / LONG_STUDY
+    rate = 3600.0 * len(CORES) / trial
+    return {
+        "trials": LONG_STUDY,
+        "structures": structures,
+        "train_seconds": training,
+        "compile_seconds": compiling,
+        "trials_per_hour": rate,
+        "over_user": rate / median(one["user"]["trials_per_hour"] for one in rounds),
+        "over_jit": rate / median(one["jit"]["trials_per_hour"] for one in rounds),
+    }
+
+
 def say(rounds: Sequence[dict[str, Any]]) -> None:
     """Print the last round, under a heading if it is the first."""
     last = rounds[-1]
@@ -168,6 +205,13 @@ def say_summary(result: dict[str, Any]) -> None:
             )
             verdict = f"goal {goal:g}, limit {limit:g}: {word}"
         print_line(f"{name.replace('_', ' '):26} {ratio:6.2f}   {verdict}")
+    study = result["long_study"]
+    print_line(
+        f"\nreckoned from these for a study of {study['trials']} trials of {study['structures']} "
+        f"structures, each compiled once by each worker:\n"
+        f"{study['trials_per_hour']:.0f} trials per hour, "
+        f"{study['over_user']:.2f} times the user's, {study['over_jit']:.2f} times jit's"
+    )
     print_line("\nfloor, seconds of a trial-epoch on a core")
     for term, seconds in result["floor"]["terms"].items():
         print_line(f"  {term:34} {seconds:7.4f}")

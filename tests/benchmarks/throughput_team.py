@@ -11,6 +11,7 @@ from typing import Any
 from throughput_process import CORES
 
 from sweep.data import DataRef
+from sweep.engines.fused.key import FusionKey, fusion_key
 from sweep.executors.base import (
     CohortReported,
     Directive,
@@ -37,7 +38,8 @@ class Course:
         counted: Whether it is measured, or only keeps its core busy.
         started: When its worker was told to admit it.
         reported: When each epoch's report came.
-        compile_seconds: Time that its worker spent compiling for it.
+        is_first: Whether its worker had no program for its structure yet.
+        compile_seconds: Time that its worker spent compiling for it, and placing it in its slot.
         ended: When its result came; 0 before.
         engine: Name of the engine that trained it.
     """
@@ -47,6 +49,7 @@ class Course:
     counted: bool
     started: float
     reported: list[float] = field(default_factory=list)
+    is_first: bool = False
     compile_seconds: float = 0.0
     ended: float = 0.0
     engine: str = ""
@@ -71,6 +74,7 @@ class Team:
             engine, data, log_dir=log_dir, workers=len(CORES), stall_seconds=900.0
         )
         self._numbers = itertools.count()
+        self._structures: set[tuple[str, FusionKey]] = set()
         self._executor.start()
         ready: set[str] = set()
         while ready != set(self._executor.workers):
@@ -102,6 +106,9 @@ class Team:
 
     def _admit(self, worker: str, shift: "_Shift") -> TrialTask:
         course = shift.begin(worker, next(self._numbers))
+        structure = (worker, fusion_key(course.config))
+        course.is_first = structure not in self._structures
+        self._structures.add(structure)
         return TrialTask(course.number, course.config, trial_seed(0, course.number))
 
     def _answer(self, event: Event, shift: "_Shift") -> None:
@@ -178,6 +185,7 @@ def trial_rates(courses: Sequence[Course], busy: float) -> dict[str, Any]:
     hour = 3600.0 * len(CORES) * len(courses)
     return {
         "trial_seconds": [course.seconds for course in courses],
+        "is_first_of_structure": [course.is_first for course in courses],
         "compile_seconds": [course.compile_seconds for course in courses],
         "epoch_seconds": [course.later_epochs for course in courses],
         "engines": [course.engine for course in courses],

@@ -2,8 +2,8 @@
 
 Notation, trees of device arrays:
     data        train_images (image, feature) uint8, train_labels (image,) int32, and val_...
-    state       weights and moving (see `network`), moments (a tree like the weights for each of
-                the optimizer's moments), and for sparse kernels masks (slot, unit, input)
+    state       weights and moving (see `network`), moments (a tree like the weights for
+                each of the optimizer's moments), and for sparse kernels masks (slot, unit, input)
     settings    numbers of the slots, see `settings.slot_settings`; the slot is the first axis
     inputs      of the steps of the epoch, see `settings.epoch_inputs`; (step, slot, ...)
     tally       per slot: loss, correct (sums over images), images, and alive: not yet diverged
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from keras import ops
+from keras import ops, tree
 
 from sweep.engines.fused import images as pictures
 from sweep.engines.fused.adapters import Adapter
@@ -74,6 +74,10 @@ def epoch_program(key: FusionKey, sizes: Sizes, adapter: Adapter) -> Callable[..
                 lambda weights: _loss(key, sizes, weights, trained["moving"], settings, batch),
                 trained["weights"],
             )
+            if key.is_penalised:
+                gradient = _penalised(key, gradient, trained["weights"], settings["penalty"])
+                penalty = _penalty(key, trained["weights"], settings["penalty"])
+                result["losses"] = result["losses"] + penalty
             if key.is_clipped:
                 gradient = _clipped(gradient, settings["clip_norm"])
             weights, moments = _update(key, trained, gradient, settings, row["update"])
@@ -115,14 +119,12 @@ def _batch(
 def _loss(
     key: FusionKey, sizes: Sizes, weights: Tree, moving: Tree, settings: Tree, batch: Tree
 ) -> tuple[Tensor, Tree]:
-    """The sum of the slots' losses; the loss of each, correct answers, moving statistics."""
+    """The sum of the slots' losses, without penalties; each loss, right answers, statistics."""
     logits, moving = forward_training(
         key, weights, moving, settings, batch["x"], batch["mask"], batch["dropout_keys"]
     )
     losses, correct = _judged(sizes, logits, batch["labels"], settings, batch["mask"])
     losses = losses / batch["images"]
-    if key.is_penalised:
-        losses = losses + _penalty(key, weights, settings["penalty"])
     return ops.sum(losses), {"losses": losses, "correct": correct, "moving": moving}
 
 
@@ -151,39 +153,61 @@ def _judged(
 
 
 def _penalty(key: FusionKey, weights: Tree, numbers: Tensor) -> Tensor:
+    """L1 and L2 penalties of the hidden kernels, (slot,)."""
     hidden = weights["kernel"][: key.depth]
-    sizes = sum(ops.sum(ops.abs(w), axis=(1, 2)) for w in hidden)
-    squares = sum(ops.sum(ops.square(w), axis=(1, 2)) for w in hidden)
+    sizes = sum(_total(ops.abs(w)) for w in hidden)
+    squares = sum(_total(ops.square(w)) for w in hidden)
     return numbers[:, 0] * sizes + numbers[:, 1] * squares
+
+
+def _penalised(key: FusionKey, gradient: Tree, weights: Tree, numbers: Tensor) -> Tree:
+    """The gradient with that of the penalties."""
+    l1, l2 = numbers[:, 0][:, None, None], numbers[:, 1][:, None, None]
+    kernels = list(gradient["kernel"])
+    for layer in range(key.depth):
+        w = weights["kernel"][layer]
+        kernels[layer] = kernels[layer] + (l1 * ops.sign(w) + 2 * l2 * w)
+    return {**gradient, "kernel": kernels}
 
 
 def _clipped(gradient: Tree, limit: Tensor) -> Tree:
     """The gradient of each slot, shortened to a norm of at most `limit`."""
-    arrays = [g for layers in gradient.values() for g in layers]
-    norm = ops.sqrt(sum(ops.sum(ops.square(g), axis=(1, 2)) for g in arrays))
+    norm = ops.sqrt(sum(_total(ops.square(g)) for g in tree.flatten(gradient)))
     factor = (limit * ops.minimum(1 / norm, 1 / limit))[:, None, None]
-    return {name: [g * factor for g in layers] for name, layers in gradient.items()}
+    return tree.map_structure(lambda g: g * factor, gradient)
+
+
+def _total(array: Tensor) -> Tensor:
+    """The sum over all but the slot.
+
+    In two stages, the second a product: XLA adds up a whole matrix one number after the other.
+    """
+    rows = ops.sum(array, axis=1)[:, None, :]
+    return ops.matmul(rows, ops.ones((1, rows.shape[2], 1), rows.dtype))[:, 0, 0]
 
 
 def _update(
     key: FusionKey, trained: Tree, gradient: Tree, settings: Tree, numbers: Tensor
 ) -> tuple[Tree, list[Tree]]:
     family = FAMILIES[key.optimizer]
-    c = tuple(numbers[:, i][:, None, None] for i in range(numbers.shape[1]))
-    k = settings["optimizer"]
-    k = tuple(k[:, i][:, None, None] for i in range(k.shape[1]))
-    weights: dict[str, list[Tensor]] = {name: [] for name in gradient}
-    moments: list[dict[str, list[Tensor]]] = [
-        {name: [] for name in gradient} for _ in range(family.moments)
-    ]
-    for name, layers in gradient.items():
-        for layer, g in enumerate(layers):
-            before = [tree[name][layer] for tree in trained["moments"]]
-            w, after = family.update(trained["weights"][name][layer], g, before, c, k)
-            weights[name].append(w)
-            for tree, moment in zip(moments, after, strict=True):
-                tree[name].append(moment)
-    return weights, moments
+    c, k = _columns(numbers), _columns(settings["optimizer"])
+    before = [tree.flatten(moments) for moments in trained["moments"]]
+    weights: list[Tensor] = []
+    after: list[list[Tensor]] = [[] for _ in before]
+    for place, (w, g) in enumerate(
+        zip(tree.flatten(trained["weights"]), tree.flatten(gradient), strict=True)
+    ):
+        w, moments = family.update(w, g, [arrays[place] for arrays in before], c, k)
+        weights.append(w)
+        for arrays, moment in zip(after, moments, strict=True):
+            arrays.append(moment)
+    repacked = [tree.pack_sequence_as(gradient, arrays) for arrays in (weights, *after)]
+    return repacked[0], repacked[1:]
+
+
+def _columns(numbers: Tensor) -> tuple[Tensor, ...]:
+    """(slot, n) numbers as n arrays of shape (slot, 1, 1)."""
+    return tuple(numbers[:, i][:, None, None] for i in range(numbers.shape[1]))
 
 
 def _constrained(key: FusionKey, weights: Tree, masks: list[Tensor] | None, limit: Tensor) -> Tree:

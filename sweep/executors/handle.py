@@ -28,6 +28,7 @@ from sweep.executors.base import (
     WorkerReady,
 )
 from sweep.executors.devices import Device
+from sweep.executors.program_cache import cache_environment
 from sweep.executors.protocol import DamagedFrameError, Decoder, Heartbeat, Setup, encode, tail
 
 _CHUNK_BYTES = 1 << 16
@@ -45,6 +46,7 @@ class WorkerPlan:
         backend: What Keras runs on.
         data: What to train on.
         log_dir: Directory of the workers' logs.
+        programs: Directory of compiled programs for workers on cores; None to keep none.
         silence_seconds: A worker that sends no heartbeat for so long is hung.
         stall_seconds: A worker that makes no progress in its work for so long is hung.
         start_seconds: A worker must be ready after so long.
@@ -55,6 +57,7 @@ class WorkerPlan:
     backend: str
     data: DataRef
     log_dir: Path
+    programs: Path | None
     silence_seconds: float
     stall_seconds: float
     start_seconds: float
@@ -124,12 +127,17 @@ class WorkerProcess:
 
     def _environment(self) -> dict[str, str]:
         """This process's environment, with the search path that finds the same modules."""
+        plan = self._plan
+        cache = {}
+        if plan.programs is not None and self._device.core is not None:
+            cache = cache_environment(plan.backend, plan.programs, os.environ)
         return {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             **os.environ,
             **self._device.environment(),
+            **cache,
             **backend_environment(
-                self._plan.backend, on_gpu=self._device.core is None, inherited=os.environ
+                plan.backend, on_gpu=self._device.core is None, inherited=os.environ
             ),
             "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
             "PYTHONUNBUFFERED": "1",

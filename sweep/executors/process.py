@@ -14,6 +14,7 @@ from sweep.executors.backends import check_backend
 from sweep.executors.base import Directive, Event, Executor, WorkerLost
 from sweep.executors.devices import find_devices
 from sweep.executors.handle import WorkerPlan, WorkerProcess
+from sweep.executors.program_cache import program_cache
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class ProcessExecutor(Executor):
             backend=backend,
             data=data,
             log_dir=log_dir,
+            programs=program_cache(backend) if engine == "fused" else None,
             silence_seconds=heartbeat_seconds,
             stall_seconds=stall_seconds,
             start_seconds=start_seconds,

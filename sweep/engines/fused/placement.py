@@ -176,14 +176,27 @@ class Placement:
         return opened
 
     def _filled(self, key: FusionKey, entries: list[Entry], width: int) -> Cohort:
+        """A new cohort, its program compiled: anew, if what the disk keeps may be damaged."""
+        try:
+            return self._compiled(key, entries, width)
+        except Exception as error:
+            if self._adapter.is_out_of_memory(error) or not self._adapter.forget_programs():
+                raise
+            logger.warning("compiling once more, without the programs on disk: %s", error)
+            self._programs.drop(key, width)
+            return self._compiled(key, entries, width)
+
+    def _compiled(self, key: FusionKey, entries: list[Entry], width: int) -> Cohort:
         started = time.perf_counter()
         program, is_new = self._programs.get(key, width)
         cohort = Cohort(key, program, self._data, self._sizes, self._adapter)
         for slot, state in entries:
             cohort.enter(slot, state)
         if is_new:
-            cohort.warm_up()
-            self.compile_seconds += time.perf_counter() - started
+            try:
+                cohort.warm_up()
+            finally:
+                self.compile_seconds += time.perf_counter() - started
         return cohort
 
 

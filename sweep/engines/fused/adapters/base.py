@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
@@ -51,3 +52,16 @@ class Adapter(ABC):
     @abstractmethod
     def memory_bytes(self) -> int | None:
         """Memory of the device that slots may take; None if the device sets no limit."""
+
+    @abstractmethod
+    def forget_programs(self) -> bool:
+        """Remove the compiled programs kept on disk; whether there was a place for them."""
+
+
+def remove_files(directory: Path) -> bool:
+    """Remove the files of a directory, if it exists; whether it does."""
+    if not directory.is_dir():
+        return False
+    for path in directory.iterdir():
+        path.unlink(missing_ok=True)
+    return True

@@ -1,13 +1,14 @@
 """JAX: `jax.grad` and `jax.jit`."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import numpy.typing as npt
 
-from sweep.engines.fused.adapters.base import Adapter, Tensor, Tree
+from sweep.engines.fused.adapters.base import Adapter, Tensor, Tree, remove_files
 
 _SHARE = 0.8
 
@@ -46,3 +47,8 @@ class JaxAdapter(Adapter):
         statistics = jax.devices()[0].memory_stats() or {}
         limit = statistics.get("bytes_limit")
         return None if limit is None else int(limit * _SHARE)
+
+    def forget_programs(self) -> bool:
+        """See `Adapter.forget_programs`."""
+        directory = jax.config.jax_compilation_cache_dir
+        return directory is not None and remove_files(Path(directory))

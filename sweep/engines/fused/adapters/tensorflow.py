@@ -1,13 +1,18 @@
 """TensorFlow: `GradientTape`, and XLA through `tf.function`."""
 
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from sweep.engines.fused.adapters.base import Adapter, Tensor, Tree
+from sweep.engines.fused.adapters.base import Adapter, Tensor, Tree, remove_files
+
+_CACHE_FLAG = re.compile(r"--tf_xla_persistent_cache_directory=(\S+)")
 
 
 class TensorFlowAdapter(Adapter):
@@ -47,3 +52,8 @@ class TensorFlowAdapter(Adapter):
     def memory_bytes(self) -> int | None:
         """See `Adapter.memory_bytes`; TensorFlow does not tell what a GPU has."""
         return None
+
+    def forget_programs(self) -> bool:
+        """See `Adapter.forget_programs`."""
+        match = _CACHE_FLAG.search(os.environ.get("TF_XLA_FLAGS", ""))
+        return match is not None and remove_files(Path(match[1]))

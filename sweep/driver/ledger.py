@@ -1,5 +1,6 @@
 """What the trials of a study do, judged and written down: our tables first, Optuna last."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import optuna
@@ -18,7 +19,7 @@ from sweep.driver.weights import WeightsKeeper
 from sweep.executors.base import Retirement
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
-from sweep.store import Store
+from sweep.store import DrivingStorage, Store
 from sweep.trial import EpochReport, StopReason, TrialResult
 
 
@@ -36,6 +37,7 @@ class Ledger:
         spec: StudySpec,
         space: SearchSpace,
         study: optuna.Study,
+        storage: DrivingStorage,
         store: Store,
         data: DataRef,
         watcher: Watcher,
@@ -44,6 +46,7 @@ class Ledger:
         """Take stock of what earlier runs left."""
         self._spec = spec
         self._study = study
+        self._storage = storage
         self._store = store
         self._data = data
         self._watcher = watcher
@@ -53,8 +56,23 @@ class Ledger:
         self.trial_epochs = 0
         self.concluded = 0
 
-    def judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
-        """Take in one epoch, which our tables have already, and decide whether the trial stops."""
+    def judge(
+        self, reports: Sequence[EpochReport], trials: Mapping[int, OpenTrial]
+    ) -> list[Retirement | None]:
+        """Write down an epoch of a cohort, and decide which of its trials stop.
+
+        Args:
+            reports: The epoch of each trial.
+            trials: The cohort by trial number.
+
+        Returns:
+            For each report what is to be done, None if the trial goes on.
+        """
+        self._store.epochs_finished(self._spec.study, reports)
+        with self._storage.batch():
+            return [self._judge(report, trials[report.number]) for report in reports]
+
+    def _judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
         open_trial.reports.append(report)
         self.trial_epochs += 1
         pruned = self._report_to_pruner(report, open_trial)
@@ -102,8 +120,9 @@ class Ledger:
             return
         self.concluded += 1
         trial = open_trial.trial
-        trial.set_user_attr(STOP_REASON, result.reason.value)
-        trial.set_user_attr("seconds", round(result.seconds, 3))
+        with self._storage.batch():
+            trial.set_user_attr(STOP_REASON, result.reason.value)
+            trial.set_user_attr("seconds", round(result.seconds, 3))
         if result.reason is StopReason.PRUNED:
             self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
             self.standings.pruned += 1

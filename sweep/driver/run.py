@@ -1,6 +1,7 @@
 """The loop of a study: ask, dispatch, report, prune, tell."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,14 +77,15 @@ def run_study(
     check_sampler(spec)
     # Optuna's own calls meet full disks and locked files too.
     with store.driver_lock(spec.study), store.translated():
-        study = store.create_study(
+        store.create_study(
             study_record(spec, data),
             directions=[o.direction for o in spec.objectives],
             metric_names=[o.metric for o in spec.objectives],
         )
+        study, storage = store.drive_study(spec.study)
         study.pruner = make_pruner(spec)
-        ledger = Ledger(spec, space, study, store, data, watcher, artifacts)
-        source = TrialSource(spec, space, study, store, grouping)
+        ledger = Ledger(spec, space, study, storage, store, data, watcher, artifacts)
+        source = TrialSource(spec, space, study, storage, store, grouping)
         driver = _Driver(spec, space, ledger, source, store, executor, data, watcher, stop)
         if driver.finished:
             return driver.progress()
@@ -170,10 +172,8 @@ class _Driver:
                 self._trains_since = self._trains_since or time.monotonic()
             case CohortReported():
                 self._times.reported(worker, event.train_seconds, event.compile_seconds)
-                self._store.epochs_finished(study, event.reports)
                 seat = self._roster.seat(worker)
-                verdicts = [self._judge(r, seat.trials[r.number]) for r in event.reports]
-                seat.retire = tuple(v for v in verdicts if v is not None)
+                seat.retire = self._judge(event.reports, seat)
                 seat.waiting = True
             case TrialRetired():
                 open_trial = self._roster.seat(worker).release(event.result.number)
@@ -187,11 +187,14 @@ class _Driver:
             case WorkerLost():
                 self._lose(event)
 
-    def _judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
-        verdict = self._ledger.judge(report, open_trial)
-        if verdict is None and self._stopping:
-            return Retirement(report.number, StopReason.INTERRUPTED)
-        return verdict
+    def _judge(self, reports: Sequence[EpochReport], seat: Seat) -> tuple[Retirement, ...]:
+        verdicts = self._ledger.judge(reports, seat.trials)
+        if self._stopping:
+            verdicts = [
+                verdict or Retirement(report.number, StopReason.INTERRUPTED)
+                for verdict, report in zip(verdicts, reports, strict=True)
+            ]
+        return tuple(verdict for verdict in verdicts if verdict is not None)
 
     def _lose(self, event: WorkerLost) -> None:
         """A worker died: its trials start again once, then they fail with the reason."""

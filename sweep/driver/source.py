@@ -11,7 +11,7 @@ import optuna
 from sweep.driver.sampling import make_sampler
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
-from sweep.store import Store
+from sweep.store import DrivingStorage, Store
 from sweep.trial import EpochReport, TrialConfig, TrialTask, trial_seed
 
 
@@ -58,6 +58,7 @@ class TrialSource:
         spec: StudySpec,
         space: SearchSpace,
         study: optuna.Study,
+        storage: DrivingStorage,
         store: Store,
         grouping: Grouping,
     ) -> None:
@@ -65,6 +66,7 @@ class TrialSource:
         self._spec = spec
         self._space = space
         self._study = study
+        self._storage = storage
         self._grouping = grouping
         self._left = deque(store.unfinished(spec.study))
         self._grid = self._rest_of_grid() if spec.sampler.name == "grid" else None
@@ -88,7 +90,8 @@ class TrialSource:
     def _open(self, trial: optuna.trial.Trial, last_step: int = 0) -> OpenTrial:
         # The sampler is asked when the space suggests its first parameter, so it can be set here.
         self._study.sampler = make_sampler(self._spec, trial.number)
-        config = self._space.suggest(trial)
+        with self._storage.batch():
+            config = self._space.suggest(trial)
         seed = trial_seed(self._spec.seed, trial.number)
         task = TrialTask(trial.number, config, seed)
         return OpenTrial(trial, task, last_step, self._grouping(config))

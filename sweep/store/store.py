@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL
 
 from sweep.errors import StoreError
 from sweep.store import migrate, queries, studies, writers
+from sweep.store.driving import DrivingStorage
 from sweep.store.failures import translated
 from sweep.store.location import database_path, parse_url, safe_url
 from sweep.store.locks import LockHeldError, file_lock, holder
@@ -121,6 +122,14 @@ class Store:
         """Optuna's study of this name."""
         with self._reading(name), self.translated():
             return optuna.load_study(study_name=name, storage=self.optuna_storage)
+
+    def drive_study(self, name: str) -> tuple[optuna.Study, DrivingStorage]:
+        """Optuna's study of this name for the one process that drives it, and its storage."""
+        with self._reading(name) as (_, study_id):
+            pass
+        with self.translated():
+            storage = DrivingStorage(self._rdb_storage, self._engine, study_id)
+            return optuna.load_study(study_name=name, storage=storage), storage
 
     def record(self, name: str) -> StudyRecord | None:
         """What a study was started with, or None if there is no such study."""

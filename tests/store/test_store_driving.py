@@ -1,0 +1,217 @@
+"""The driver's storage leaves in the database what Optuna's own would have left."""
+
+import random
+import sqlite3
+import warnings
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+from store_samples import create
+
+from sweep.errors import StoreError
+from sweep.store import Store
+
+TABLES = (
+    "studies",
+    "study_directions",
+    "study_user_attributes",
+    "study_system_attributes",
+    "trials",
+    "trial_params",
+    "trial_values",
+    "trial_intermediate_values",
+    "trial_user_attributes",
+    "trial_system_attributes",
+)
+
+
+def contents(database: Path) -> dict[str, list[dict[str, Any]]]:
+    """Optuna's tables without times and the keys that only number their rows."""
+    found = {}
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        for table in TABLES:
+            rows = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            kept = [
+                {
+                    name: value
+                    for name, value in row.items()
+                    if not name.startswith("datetime")
+                    and name not in ("param_id", f"{table.removesuffix('s')}_id")
+                }
+                for row in rows
+            ]
+            found[table] = sorted(kept, key=repr)
+    return found
+
+
+def search(study: optuna.Study, batch: Any, seed: int) -> None:
+    """Thirty trials, some of them at the same time, that end in every way."""
+    dice = random.Random(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        study.sampler = optuna.samplers.TPESampler(
+            seed=seed, n_startup_trials=8, multivariate=True, group=True, constant_liar=True
+        )
+    study.pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2)
+    study.enqueue_trial({"x": 0.25}, user_attrs={"note": ("from", "elsewhere")})
+    steps: dict[int, int] = {}
+    open_trials: list[optuna.trial.Trial] = []
+    for _ in range(30):
+        trial = study.ask()
+        with batch():
+            if trial.suggest_categorical("kind", ["a", "b", None]) == "a":
+                trial.suggest_float("x", 1e-3, 1.0, log=True)
+            trial.suggest_int("depth", 1, 20)
+        open_trials.append(trial)
+        if len(open_trials) < 4:
+            continue
+        with batch():
+            for trial in open_trials:
+                step = steps[trial.number] = steps.get(trial.number, 0) + 1
+                trial.report(dice.choice([dice.random(), float("nan"), float("inf")]), step)
+                trial.set_user_attr("pruned", trial.should_prune())
+                trial.set_user_attr("last", {"step": [step, None]})
+        trial = open_trials.pop(dice.randrange(4))
+        end = dice.choice([TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL])
+        study.tell(trial, dice.random() if end == TrialState.COMPLETE else None, state=end)
+
+
+def plain(trial: FrozenTrial) -> tuple[Any, ...]:
+    """All but the times, which memory and database take one after the other."""
+    return (
+        trial.number,
+        trial._trial_id,
+        trial.state,
+        trial.values,
+        trial.params,
+        trial.distributions,
+        trial.user_attrs,
+        trial.system_attrs,
+        repr(trial.intermediate_values),
+        trial.datetime_complete is None,
+    )
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_leaves_what_optunas_own_storage_leaves(tmp_path: Path, seed: int) -> None:
+    files = [tmp_path / name for name in ("driven.db", "plain.db")]
+    with Store.open(f"sqlite:///{files[0]}") as store:
+        create(store)
+        study, storage = store.drive_study("quickstart")
+        search(study, storage.batch, seed)
+        again, _ = store.drive_study("quickstart")
+        seen = [[plain(trial) for trial in s.get_trials()] for s in (study, again)]
+        assert seen[0] == seen[1], "memory is what the database holds"
+        assert len({trial.state for trial in study.get_trials()}) == 4
+    with Store.open(f"sqlite:///{files[1]}") as store:
+        create(store)
+        search(store.load_study("quickstart"), nullcontext, seed)
+    assert contents(files[0]) == contents(files[1])
+
+
+def test_a_batch_reaches_the_database_whole_or_not_at_all(store: Store) -> None:
+    create(store)
+    study, storage = store.drive_study("quickstart")
+    trial = study.ask()
+
+    def known() -> list[dict[int, float]]:
+        return [t.intermediate_values for t in store.load_study("quickstart").get_trials()]
+
+    with storage.batch():
+        trial.report(0.5, 1)
+        trial.report(0.25, 2)
+        assert study.get_trials()[0].intermediate_values == {1: 0.5, 2: 0.25}
+        assert known() == [{}]
+    assert known() == [{1: 0.5, 2: 0.25}]
+
+    class CrashError(Exception):
+        """Stands for a kill."""
+
+    def crash() -> None:
+        with storage.batch():
+            trial.report(0.75, 3)
+            raise CrashError
+
+    with pytest.raises(CrashError):
+        crash()
+    assert known() == [{1: 0.5, 2: 0.25}]
+
+
+def test_outside_a_batch_everything_is_written_at_once(store: Store) -> None:
+    create(store)
+    study, _ = store.drive_study("quickstart")
+    trial = study.ask()
+    trial.suggest_float("x", 0.0, 1.0)
+    trial.set_user_attr("stop_reason", "pruned")
+    (known,) = store.load_study("quickstart").get_trials()
+    assert known.params == trial.params != {}
+    assert known.user_attrs == {"stop_reason": "pruned"}
+
+
+def test_the_end_of_a_trial_takes_along_what_waits_to_be_written(store: Store) -> None:
+    create(store)
+    study, storage = store.drive_study("quickstart")
+    trial = study.ask()
+    with storage.batch():
+        trial.set_user_attr("stop_reason", "completed")
+        study.tell(trial, 0.5)
+        (known,) = store.load_study("quickstart").get_trials()
+        assert (known.state, known.value) == (TrialState.COMPLETE, 0.5)
+        assert known.user_attrs == {"stop_reason": "completed"}
+
+
+def test_trials_that_others_enqueue_are_asked_for_first(store: Store, url: str) -> None:
+    create(store)
+    study, _ = store.drive_study("quickstart")
+    study.tell(study.ask(), 0.5)
+    with Store.open(url) as other:
+        other.load_study("quickstart").enqueue_trial({"x": 0.125}, user_attrs={"retry_of": 0})
+    trial = study.ask()
+    assert (trial.number, trial.user_attrs) == (1, {"retry_of": 0})
+    assert trial.suggest_float("x", 0.0, 1.0) == 0.125
+    assert study.ask().number == 2
+
+
+def test_what_was_read_stays_as_it_was(store: Store) -> None:
+    create(store)
+    study, _ = store.drive_study("quickstart")
+    trial = study.ask()
+    (before,) = study.get_trials(deepcopy=False)
+    trial.report(0.5, 1)
+    trial.set_user_attr("key", 1)
+    study.tell(trial, 0.5)
+    assert (before.state, before.intermediate_values, before.user_attrs) == (
+        TrialState.RUNNING,
+        {},
+        {},
+    )
+
+
+def test_a_finished_trial_cannot_be_changed(store: Store) -> None:
+    create(store)
+    study, _ = store.drive_study("quickstart")
+    trial = study.ask()
+    study.tell(trial, 0.5)
+    with pytest.raises(UpdateFinishedTrialError):
+        trial.set_user_attr("key", 1)
+
+
+def test_a_name_keeps_its_distribution(store: Store) -> None:
+    create(store)
+    study, _ = store.drive_study("quickstart")
+    study.ask().suggest_float("x", 0.0, 1.0)
+    again, _ = store.drive_study("quickstart")
+    for driven in (study, again):
+        with pytest.raises(ValueError, match="Cannot set different distribution kind"):
+            driven.ask().suggest_categorical("x", ["a", "b"])
+
+
+def test_a_study_that_does_not_exist_is_not_driven(store: Store) -> None:
+    with pytest.raises(StoreError, match="there is no study"):
+        store.drive_study("unheard-of")

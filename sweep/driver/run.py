@@ -13,7 +13,7 @@ from sweep.driver.ready import ReadyQueue
 from sweep.driver.retry import RETRY_OF
 from sweep.driver.roster import Roster, Seat
 from sweep.driver.sampling import check_sampler, make_pruner
-from sweep.driver.source import Grouping, OpenTrial, TrialSource, ungrouped
+from sweep.driver.source import Grouping, OpenTrial, TrialSource, grouping_of
 from sweep.driver.stop import StopFlag
 from sweep.driver.timing import TimeKeeper
 from sweep.executors.base import (
@@ -46,7 +46,7 @@ def run_study(
     watcher: Watcher,
     artifacts: Path,
     stop: StopFlag,
-    grouping: Grouping = ungrouped,
+    grouping: Grouping | None = None,
 ) -> Progress:
     """Run a study, or what is left of it, until its budget is used up.
 
@@ -62,7 +62,8 @@ def run_study(
         watcher: Is told how it goes.
         artifacts: Directory for the weights of the best trials.
         stop: Ends the run early.
-        grouping: Trials of equal groups are preferably trained by the same worker.
+        grouping: Trials of equal groups are preferably trained by the same worker; those that
+            the study's engine trains in one program if not given.
 
     Returns:
         The last progress.
@@ -85,7 +86,7 @@ def run_study(
         study, storage = store.drive_study(spec.study)
         study.pruner = make_pruner(spec)
         ledger = Ledger(spec, space, study, storage, store, data, watcher, artifacts)
-        source = TrialSource(spec, space, study, storage, store, grouping)
+        source = TrialSource(spec, space, study, storage, store, grouping or grouping_of(spec))
         driver = _Driver(spec, space, ledger, source, store, executor, data, watcher, stop)
         if driver.finished:
             return driver.progress()

@@ -9,6 +9,7 @@ from typing import Any
 import optuna
 
 from sweep.driver.sampling import make_sampler
+from sweep.engines.fused.key import fusion_key
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
 from sweep.store import DrivingStorage, Store
@@ -45,9 +46,9 @@ Grouping = Callable[[TrialConfig], Hashable]
 """The group of a trial: equal for those that share a compiled program."""
 
 
-def ungrouped(config: TrialConfig) -> Hashable:
-    """One group for all."""
-    return None
+def grouping_of(spec: StudySpec) -> Grouping:
+    """The groups that suit a study's engine; one for all if it compiles nothing."""
+    return fusion_key if spec.engine == "fused" else lambda config: None
 
 
 class TrialSource:

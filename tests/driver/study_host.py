@@ -12,7 +12,7 @@ from colour_data import write_data
 
 from sweep.data import DataRef
 from sweep.driver import Progress, StopFlag, run_study
-from sweep.driver.source import Grouping, ungrouped
+from sweep.driver.source import Grouping
 from sweep.executors.process import ProcessExecutor
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
@@ -59,7 +59,7 @@ class Host:
     directory: Path
     factory: str = "softmax_engine:make_engine"
     engine: str = "softmax"
-    grouping: Grouping = ungrouped
+    grouping: Grouping | None = None
 
     @property
     def url(self) -> str:

@@ -12,7 +12,7 @@ from study_host import STUDY, Host, Listener, study_of
 from sweep.driver import Progress, retry_failed
 from sweep.driver.ready import ReadyQueue
 from sweep.driver.roster import Roster
-from sweep.driver.source import OpenTrial, TrialSource
+from sweep.driver.source import OpenTrial, TrialSource, grouping_of
 from sweep.errors import StudyMismatchError, UsageError
 from sweep.executors.base import Directive
 from sweep.executors.process import ProcessExecutor
@@ -175,6 +175,15 @@ def test_a_slot_is_refilled_with_a_trial_of_its_neighbours_group(
     assert host.run(spec).complete == 30
     assert {group for _, group in groups} == {"relu", "selu", "tanh"}
     assert sum(suits for suits, _ in groups) > 15, "one in three would by chance"
+
+
+def test_trials_are_grouped_by_what_the_engine_trains_in_one_program() -> None:
+    fused = grouping_of(study_of(STUDY, "engine=fused"))
+    relu = TrialConfig(activation="relu", learning_rate=0.1)
+    assert fused(relu) == fused(TrialConfig(activation="relu", learning_rate=0.2))
+    assert fused(relu) != fused(TrialConfig(activation="tanh", learning_rate=0.1))
+    alone = grouping_of(study_of(STUDY, "engine=reference"))
+    assert alone(relu) == alone(TrialConfig(activation="tanh"))
 
 
 def test_the_time_of_a_run_is_split_and_kept(host: Host) -> None:

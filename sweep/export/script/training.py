@@ -24,8 +24,8 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         self.corners = corners if half > 0 else [corners[0], corners[-1]]
 
     def __call__(self, step):
-        now = keras.ops.cast(step, "float32")
-        rate = keras.ops.convert_to_tensor(self.corners[-1][1], dtype="float32")
+        rate = keras.ops.convert_to_tensor(np.float64(self.corners[-1][1]))
+        now = keras.ops.cast(step, rate.dtype)
         lines = list(zip(self.corners, self.corners[1:]))
         for (start, low), (end, high) in reversed(lines):
             line = low + (high - low) * (now - start) / (end - start)
@@ -121,7 +121,8 @@ def _schedule(config: TrialConfig) -> str | None:
         case _:
             return None
     callee = f"keras.optimizers.schedules.{callee}"
-    return call(callee, [rate, *arguments], before="rate = ", indent=4)
+    # Keras computes a schedule in the precision of its first number.
+    return call(callee, [f"np.float64({rate})", *arguments], before="rate = ", indent=4)
 
 
 def _optimizer(config: TrialConfig) -> str:

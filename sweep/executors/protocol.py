@@ -9,6 +9,8 @@ import socket
 import struct
 import threading
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +83,11 @@ class Decoder:
         """Start with nothing received."""
         self._buffer = bytearray()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message has come in part."""
+        return not self._buffer
+
     def feed(self, data: bytes) -> list[object]:
         """Take more bytes.
 
@@ -150,6 +157,12 @@ class Channel:
                 raise HangUpError
             self._received.extend(self._decoder.feed(chunk))
         return self._received.popleft()
+
+    @contextmanager
+    def quiet(self) -> Iterator[bool]:
+        """Let no thread send meanwhile; yields whether all that was received is taken out."""
+        with self._sending:
+            yield not self._received and self._decoder.is_empty
 
 
 def tail(log: Path) -> str:

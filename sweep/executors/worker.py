@@ -10,6 +10,8 @@ import faulthandler
 import importlib
 import logging
 import os
+import pickle
+import resource
 import select
 import signal
 import socket
@@ -18,6 +20,7 @@ import textwrap
 import threading
 import time
 import traceback
+from pathlib import Path
 from typing import cast
 
 from sweep.engines.base import Engine
@@ -37,6 +40,8 @@ _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
 _LARGEST_LOG_BYTES = 1 << 24
 _ERROR_CHARACTERS = 500
+# Of a worker without trials: it holds nothing but what was not given back.
+_MOST_RESIDENT_BYTES = 3 << 30
 
 
 class Pulse:
@@ -95,10 +100,11 @@ class Worker:
         self._channel = channel
         self._pulse = pulse
         self._engine = engine
+        self._has_trained = False
         self._unreported_seconds = 0.0
 
-    def serve(self) -> None:
-        """Report ready, then obey until the parent hangs up."""
+    def report_ready(self) -> None:
+        """Say that trials can come."""
         self._channel.send(
             WorkerReady(
                 worker=self._setup.worker,
@@ -109,8 +115,12 @@ class Worker:
                 capacity=self._engine.capacity,
             )
         )
+
+    def serve(self) -> None:
+        """Obey until the parent hangs up."""
         while True:
             self._pulse.step(at_work=False)
+            self._start_afresh_if_grown()
             directive = cast(Directive, self._channel.receive())
             started = time.monotonic()
             for retirement in directive.retire:
@@ -118,11 +128,32 @@ class Worker:
                 self._retire(retirement)
             for task in directive.admit:
                 self._pulse.step(at_work=True)
+                self._has_trained = True
                 self._admit(task)
             self._unreported_seconds += time.monotonic() - started
             if self._engine.active:
                 self._pulse.step(at_work=True)
                 self._train()
+
+    def _start_afresh_if_grown(self) -> None:
+        """Between two trials, become a new process image with the same parent, socket and log.
+
+        Libraries never give back the memory of some things, such as programs compiled by XLA.
+        A directive that comes meanwhile waits in the socket.
+        """
+        is_grown = self._has_trained and _resident_bytes() > _MOST_RESIDENT_BYTES
+        if self._engine.active or not is_grown:
+            return
+        with self._channel.quiet() as is_drained:
+            if not is_drained:
+                return
+            _log.info("starting afresh: this process has grown to %d bytes", _resident_bytes())
+            setup = os.memfd_create("setup", 0)
+            os.write(setup, pickle.dumps(self._setup))
+            arguments = [str(self._channel.fileno()), str(setup)]
+            os.set_inheritable(self._channel.fileno(), True)
+            command = [sys.executable, "-P", "-m", "sweep.executors.worker", *arguments]
+            os.execv(sys.executable, command)
 
     def _retire(self, retirement: Retirement) -> None:
         try:
@@ -182,7 +213,11 @@ class Worker:
 
 
 def main() -> None:
-    """Run a worker on the socket whose file descriptor is the first argument."""
+    """Run a worker on the socket whose file descriptor is the first argument.
+
+    The second argument, if there is one, is a descriptor of the setup of a worker that became a
+    new process image; the parent knows it to be ready.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The parent asks a hung worker by this signal for the stacks of its threads.
     faulthandler.register(signal.SIGUSR1, all_threads=True)
@@ -192,14 +227,18 @@ def main() -> None:
     )
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:
-        setup = cast(Setup, channel.receive())
+        starts_afresh = len(sys.argv) > 2
+        setup = _kept_setup(int(sys.argv[2])) if starts_afresh else cast(Setup, channel.receive())
         if setup.dies_with_parent:
             _die_with_parent(setup.parent)
         pulse = Pulse(channel, setup.heartbeat_seconds)
         pulse.start()
         engine = _make_engine(setup)
         pulse.watch(engine)
-        Worker(setup, channel, pulse, engine).serve()
+        worker = Worker(setup, channel, pulse, engine)
+        if not starts_afresh:
+            worker.report_ready()
+        worker.serve()
     except HangUpError:
         # Tearing TensorFlow down takes seconds and may hang; there is nothing left to save.
         os._exit(0)
@@ -209,6 +248,21 @@ def _make_engine(setup: Setup) -> Engine:
     module, _, function = setup.factory.partition(":")
     factory = getattr(importlib.import_module(module), function)
     return cast(Engine, factory(setup.engine, setup.data, setup.device))
+
+
+def _kept_setup(descriptor: int) -> Setup:
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(0)
+        return cast(Setup, pickle.load(file))
+
+
+def _resident_bytes() -> int:
+    """Memory of this process that is not on disk; 0 where the system does not tell."""
+    statistics = Path("/proc/self/statm")
+    if not statistics.exists():
+        return 0
+    _, resident, shared = statistics.read_text().split()[:3]
+    return (int(resident) - int(shared)) * resource.getpagesize()
 
 
 def _die_with_parent(parent: int) -> None:

@@ -103,13 +103,18 @@ class Roster:
         """How many trials should be ready for the slots that become free next.
 
         One for each worker, a quarter of the slots of one that has many: more of them seldom end
-        with the same epoch, and what is asked for earlier is chosen knowing less.
+        with the same epoch, and what is asked for earlier is chosen knowing less. All slots of
+        one that trains nothing.
         """
-        return sum(max(1, seat.capacity // 4) if seat else 1 for seat in self.seats.values())
+        return sum(_ahead(seat) if seat else 1 for seat in self.seats.values())
 
     def views(self) -> tuple[WorkerView, ...]:
         """Every worker for people to look at."""
         return tuple(_view(name, seat) for name, seat in self.seats.items())
+
+
+def _ahead(seat: Seat) -> int:
+    return max(1, seat.capacity // 4) if seat.trials else seat.capacity
 
 
 def _view(name: str, seat: Seat | None) -> WorkerView:

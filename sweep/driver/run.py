@@ -222,7 +222,7 @@ class _Driver:
                 self._direct(worker, seat)
 
     def _direct(self, worker: str, seat: Seat) -> None:
-        admitted = [] if self._stopping else self._ready.take(seat.free, seat.rank)
+        admitted = [] if self._stopping else self._next_trials(seat)
         directive = Directive(seat.retire, tuple(t.task for t in admitted))
         if not (admitted or seat.retire or seat.staying):
             return
@@ -234,11 +234,22 @@ class _Driver:
         seat.directed()
         self._times.directed(worker, trains=not seat.waiting)
 
+    def _next_trials(self, seat: Seat) -> list[OpenTrial]:
+        """What a worker starts; one that trains nothing waits for as many as it has slots."""
+        if not seat.trials and len(self._ready) < min(seat.free, self._unassigned):
+            return []
+        return self._ready.take(seat.free, seat.rank)
+
+    @property
+    def _unassigned(self) -> int:
+        """Trials of the budget that are neither finished nor in a slot."""
+        return self._asked - self._standings.finished - self._roster.running
+
     @property
     def _asks_ahead(self) -> bool:
         """Whether a trial is to be asked for: the budget has one, and few are ready."""
-        unassigned = self._asked - self._standings.finished - self._roster.running
-        return len(self._ready) < min(unassigned, self._roster.ahead) and not self._stopping
+        wanted = min(self._unassigned, self._roster.ahead)
+        return len(self._ready) < wanted and not self._stopping
 
     def _ask(self) -> None:
         with self._times.sampling:

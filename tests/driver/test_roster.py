@@ -72,11 +72,14 @@ def test_a_worker_suits_what_it_trains_best_and_what_it_has_compiled_second() ->
 
 def test_more_trials_are_wanted_ahead_for_more_slots() -> None:
     roster = Roster(("gpu0", "gpu1"))
-    assert roster.ahead == 2
+    assert roster.ahead == 2, "one for each worker that starts"
     roster.ready(WorkerReady("gpu0", 1, "host", "gpu0", "fused", 64))
-    assert roster.ahead == 17
+    assert roster.ahead == 64 + 1, "all slots of a worker that trains nothing"
+    roster.seat("gpu0").admit(open_trial(0))
+    assert roster.ahead == 16 + 1
     roster.ready(WorkerReady("gpu1", 1, "host", "gpu1", "fused", 1))
-    assert roster.ahead == 17
+    roster.seat("gpu1").admit(open_trial(1))
+    assert roster.ahead == 16 + 1
 
 
 def test_a_trial_that_leaves_is_no_longer_in_view() -> None:

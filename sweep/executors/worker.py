@@ -116,6 +116,10 @@ class Worker:
             )
         )
 
+    def started_afresh(self, since: float) -> None:
+        """Count the time since then, on the clock that all processes share, as unreported."""
+        self._unreported_seconds = time.monotonic() - since
+
     def serve(self) -> None:
         """Obey until the parent hangs up."""
         while True:
@@ -148,8 +152,9 @@ class Worker:
             if not is_drained:
                 return
             _log.info("starting afresh: this process has grown to %d bytes", _resident_bytes())
+            since = time.monotonic() - self._unreported_seconds
             setup = os.memfd_create("setup", 0)
-            os.write(setup, pickle.dumps(self._setup))
+            os.write(setup, pickle.dumps((self._setup, since)))
             arguments = [str(self._channel.fileno()), str(setup)]
             os.set_inheritable(self._channel.fileno(), True)
             command = [sys.executable, "-P", "-m", "sweep.executors.worker", *arguments]
@@ -227,8 +232,11 @@ def main() -> None:
     )
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
     try:
-        starts_afresh = len(sys.argv) > 2
-        setup = _kept_setup(int(sys.argv[2])) if starts_afresh else cast(Setup, channel.receive())
+        since: float | None = None
+        if len(sys.argv) > 2:
+            setup, since = _kept_setup(int(sys.argv[2]))
+        else:
+            setup = cast(Setup, channel.receive())
         if setup.dies_with_parent:
             _die_with_parent(setup.parent)
         pulse = Pulse(channel, setup.heartbeat_seconds)
@@ -236,8 +244,10 @@ def main() -> None:
         engine = _make_engine(setup)
         pulse.watch(engine)
         worker = Worker(setup, channel, pulse, engine)
-        if not starts_afresh:
+        if since is None:
             worker.report_ready()
+        else:
+            worker.started_afresh(since)
         worker.serve()
     except HangUpError:
         # Tearing TensorFlow down takes seconds and may hang; there is nothing left to save.
@@ -250,10 +260,11 @@ def _make_engine(setup: Setup) -> Engine:
     return cast(Engine, factory(setup.engine, setup.data, setup.device))
 
 
-def _kept_setup(descriptor: int) -> Setup:
+def _kept_setup(descriptor: int) -> tuple[Setup, float]:
+    """The setup, and since when time is still to be reported."""
     with os.fdopen(descriptor, "rb") as file:
         file.seek(0)
-        return cast(Setup, pickle.load(file))
+        return cast(tuple[Setup, float], pickle.load(file))
 
 
 def _resident_bytes() -> int:

@@ -74,7 +74,7 @@ class Placement:
         for cohort in self._cohorts:
             if slot in cohort.slots:
                 return cohort.state_of(slot)
-        return slot.initial_state()
+        return self._adapter.to_device(slot.initial_state())
 
     def remove(self, slot: Slot) -> None:
         """Free the place of a trial."""

@@ -17,7 +17,7 @@ from test_run import figures
 from sweep.store import Store
 
 PROGRAM = Path(__file__).with_name("study_host.py")
-SLOWER = STUDY.replace("epochs: 6", "epochs: 200")
+SLOWER = STUDY.replace("epochs: 6", "epochs: 120")
 
 
 @pytest.fixture

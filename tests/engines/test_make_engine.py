@@ -1,8 +1,10 @@
 """Making engines, preparing their device and writing their files."""
 
 import os
+import pickle
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +49,21 @@ def test_other_backends_are_refused(small_data: DataRef, monkeypatch: pytest.Mon
     assert (caught.value.expected, caught.value.received) == ("tensorflow", "jax")
 
 
-JAX_DEVICE = """
-import sys
+WITHOUT_TENSORFLOW = """
+import pickle, sys
+from pathlib import Path
+sys.modules["tensorflow"] = None  # whoever imports it fails
+from sweep.engines import make_engine
 from sweep.engines.device import configure_device
 from sweep.errors import ExecutorError
-import sweep.network
-configure_device("cpu:0")
+from sweep.trial import StopReason, TrialConfig, TrialTask
+engine = make_engine("fused", pickle.load(sys.stdin.buffer), "cpu:0")
 import jax
 assert {device.platform for device in jax.devices()} == {"cpu"}
+engine.admit(TrialTask(1, TrialConfig(depth=1, width=8, epochs=1), seed=3))
+(report,) = engine.run_epoch()
+assert report.finished is StopReason.COMPLETED
+assert engine.retire(1, report.finished, Path(sys.argv[1])).engine == "fused"
 try:
     configure_device("gpu:0")
 except ExecutorError as error:
@@ -62,26 +71,33 @@ except ExecutorError as error:
     assert "sweep[jax-gpu]" in error.next_step
 else:
     sys.exit("a GPU was found")
-sys.exit("TensorFlow was loaded" if "tensorflow" in sys.modules else 0)
 """
 
 
-def test_a_worker_on_jax_loads_no_tensorflow() -> None:
-    environment = {**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": "-1"}
+def test_the_fused_engine_on_jax_needs_no_tensorflow(small_data: DataRef, tmp_path: Path) -> None:
+    network = tmp_path / "trial.keras"
     run = subprocess.run(
-        [sys.executable, "-c", JAX_DEVICE],
-        env=environment,
+        [sys.executable, "-c", WITHOUT_TENSORFLOW, str(network)],
+        input=pickle.dumps(small_data),
+        env={**os.environ, "KERAS_BACKEND": "jax", "CUDA_VISIBLE_DEVICES": "-1"},
         capture_output=True,
-        text=True,
         check=False,
     )
-    assert run.returncode == 0, run.stderr
+    assert run.returncode == 0, run.stderr.decode()
+    assert network.exists()
 
 
-def test_a_cpu_worker_has_one_thread() -> None:
+def test_a_cpu_worker_has_one_thread_and_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    # TensorFlow may run already in this process, with other settings.
+    threading, chosen = tf.config.threading, {}
+    for part in ("intra", "inter"):
+        name = f"set_{part}_op_parallelism_threads"
+        monkeypatch.setattr(threading, name, partial(chosen.__setitem__, part))
+    monkeypatch.setattr(
+        tf.config, "set_visible_devices", lambda found, kind: chosen.update({kind: found})
+    )
     configure_device("cpu:1")
-    assert tf.config.threading.get_intra_op_parallelism_threads() == 1
-    assert tf.config.threading.get_inter_op_parallelism_threads() == 1
+    assert chosen == {"intra": 1, "inter": 1, "GPU": []}
 
 
 def test_settings_that_come_too_late_are_reported(

@@ -36,6 +36,8 @@ search:
   learning_rate: {{low: 1.0e-3, high: 1.0e-2, log: true}}
 budget: {{trials: 2}}
 keep_weights: 1
+engine: {engine}
+backend: {backend}
 """
 
 
@@ -60,9 +62,16 @@ def write_images(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_exported_trial_trains_again_to_the_same_figures(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("engine", "backend"),
+    [("reference", "tensorflow"), ("fused", "tensorflow"), ("fused", "jax")],
+)
+def test_an_exported_trial_trains_again_to_the_same_figures(
+    tmp_path: Path, engine: str, backend: str
+) -> None:
     write_images(tmp_path / "images.npz")
-    spec = parse_study(STUDY.format(npz=tmp_path / "images.npz"))
+    text = STUDY.format(npz=tmp_path / "images.npz", engine=engine, backend=backend)
+    spec = parse_study(text)
     data = prepare(
         spec.data, data_dir=None, cache_dir=tmp_path / "cache", progress=lambda text: None
     )
@@ -70,7 +79,9 @@ def test_an_exported_trial_trains_again_to_the_same_figures(tmp_path: Path) -> N
         run_study(
             spec,
             store=store,
-            executor=ProcessExecutor("reference", data, workers=1, log_dir=tmp_path / "logs"),
+            executor=ProcessExecutor(
+                engine, data, backend=backend, workers=1, log_dir=tmp_path / "logs"
+            ),
             data=data,
             watcher=Silent(),
             artifacts=tmp_path / "artifacts",
@@ -83,9 +94,12 @@ def test_an_exported_trial_trains_again_to_the_same_figures(tmp_path: Path) -> N
         row = next(row for row in store.trial_rows("round-trip") if row["number"] == number)
         curve = store.epoch_rows("round-trip", number)
 
+    file = load_trial_file(config)
     trained = train_trial_file(
-        load_trial_file(config), data=data, output=tmp_path / "out", on_epoch=lambda report: None
+        file, data=data, output=tmp_path / "out", on_epoch=lambda report: None
     )
+    assert (file.engine, file.backend) == (engine, backend)
+    assert row["engine"] == trained.result.engine == engine
 
     for metric in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         again = [getattr(report, metric) for report in trained.reports]
@@ -104,3 +118,17 @@ def test_an_exported_trial_trains_again_to_the_same_figures(tmp_path: Path) -> N
     probabilities = exported.predict(validation.images, verbose=0)
     accuracy = float((probabilities.argmax(axis=1) == validation.labels).mean())
     assert accuracy == pytest.approx(row["values"][0], abs=1e-6)
+
+    if (engine, backend) == ("fused", "tensorflow"):
+        other = train_trial_file(
+            load_trial_file(config, ["engine=reference"]),
+            data=data,
+            output=tmp_path / "reference",
+            on_epoch=lambda report: None,
+        )
+        assert other.result.engine == "reference"
+        assert other.comparison is not None
+        assert other.comparison.is_exact is False
+        assert "the trial trained with fused, this with reference" in other.comparison.message
+        # The masks of dropout are others; the network is the same.
+        assert other.comparison.differences["val_accuracy"] < 0.3

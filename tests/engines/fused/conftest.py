@@ -1,17 +1,16 @@
 """Double precision, a handful of images, and engines that keep what they have compiled."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import pytest
+from keras_fit import EngineOf
 
 from sweep.data import DataRef
 from sweep.engines.fused.engine import FusedEngine
 
 TRAIN, VALIDATION = (0, 50), (50, 80)
-
-EngineOf = Callable[[int], FusedEngine]
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 import pytest
 from combinations import BATCH_NORMS, Choice, cohorts, every_pair, everything, task
-from conftest import EngineOf
-from keras_fit import Trained, difference, fused_fit, keras_fit
+from keras_fit import EngineOf, Trained, difference, fused_fit, keras_fit
 
 from sweep.data import DataRef
 from sweep.trial import ACTIVATIONS

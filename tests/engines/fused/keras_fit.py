@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from sweep.network.weights import initial_weights
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
 Array = npt.NDArray[Any]
+EngineOf = Callable[[int], FusedEngine]  # capacity -> engine
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 

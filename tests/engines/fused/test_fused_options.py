@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
-from conftest import EngineOf
 from engine_contract import KERAS_READS_VARIABLES
 from equality_contract import TOLERANCE
-from keras_fit import difference, fused_fit, keras_fit
+from keras_fit import EngineOf, difference, fused_fit, keras_fit
 
 from sweep.data import DataRef
 from sweep.trial import TrialConfig, TrialTask

@@ -214,7 +214,7 @@ class StudySpec(Frozen):
         description="seed of the sampler and of every trial",
     )
     engine: EngineName = Field(
-        default="reference",
+        default="fused",
         description="how trials train: `fused`, whole epochs compiled, or `reference`, plain "
         "Keras `fit`",
     )

@@ -11,6 +11,7 @@ from keras import ops
 
 from sweep.engines.fused.adapters import Adapter
 from sweep.engines.fused.key import FusionKey
+from sweep.engines.fused.layout import slot_axis
 from sweep.engines.fused.program import Sizes, epoch_program
 from sweep.engines.fused.slot import Slot
 from sweep.trial import EpochReport
@@ -194,7 +195,7 @@ class Cohort:
 def _repeated(one: Tree, width: int) -> Tree:
     if width == 1:
         return one
-    return keras.tree.map_structure(lambda array: ops.repeat(array, width, axis=0), one)
+    return keras.tree.map_structure(lambda a: ops.repeat(a, width, axis=slot_axis(a)), one)
 
 
 def _of_place(sums: Tree, index: int) -> dict[str, Any]:
@@ -202,12 +203,17 @@ def _of_place(sums: Tree, index: int) -> dict[str, Any]:
 
 
 def _take(tree: Tree, index: Any) -> Tree:
-    return keras.tree.map_structure(lambda a: ops.take(a, index, axis=0)[None], tree)
+    def taken(array: Any) -> Any:
+        axis = slot_axis(array)
+        return ops.expand_dims(ops.take(array, index, axis=axis), axis)
+
+    return keras.tree.map_structure(taken, tree)
 
 
 def _put(tree: Tree, index: Any, one: Tree) -> Tree:
     def replaced(array: Any, fresh: Any) -> Any:
-        start = (index, *[0] * (len(array.shape) - 1))
+        start = [0] * len(array.shape)
+        start[slot_axis(array)] = index
         return ops.slice_update(array, start, fresh)
 
     return keras.tree.map_structure(replaced, tree, one)

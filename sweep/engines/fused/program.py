@@ -2,8 +2,8 @@
 
 Notation, trees of device arrays:
     data        train_images (image, feature) uint8, train_labels (image,) int32, and val_...
-    state       weights and moving (see `network`), moments (a tree like the weights for
-                each of the optimizer's moments), and for sparse kernels masks (slot, unit, input)
+    state       weights and moving (see `layout`), moments (a tree like the weights for
+                each of the optimizer's moments), and for sparse kernels their masks
     settings    numbers of the slots, see `settings.slot_settings`; the slot is the first axis
     inputs      of the steps of the epoch, see `settings.epoch_inputs`; (step, slot, ...)
     tally       per slot: loss, correct (sums over images), images, and alive: not yet diverged
@@ -14,12 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from keras import ops, tree
+from keras import ops
 
 from sweep.engines.fused import images as pictures
 from sweep.engines.fused.adapters import Adapter
 from sweep.engines.fused.key import FusionKey
-from sweep.engines.fused.network import forward_inference, forward_training
+from sweep.engines.fused.layout import kernels_of
+from sweep.engines.fused.network import Network, columns
 from sweep.engines.fused.optimizers import FAMILIES
 
 Tensor = Any
@@ -70,20 +71,28 @@ def epoch_program(key: FusionKey, sizes: Sizes, adapter: Adapter) -> Callable[..
         def step(i: Tensor, trained: Tree, tally: Tree) -> tuple[Tensor, Tree, Tree]:
             row = {name: ops.take(array, i, axis=0) for name, array in inputs.items()}
             batch = _batch(key, sizes, data, settings, row, i)
+            network = Network(
+                key, trained["weights"], trained["moving"], settings,
+                batch["mask"], batch["dropout_keys"], is_training=True,
+            )  # fmt: skip
+            h, trace = network.forward(batch["x"])
+            above = {name: trained["weights"][name] for name in ("output", "output_bias")}
             gradient, result = adapter.gradient(
-                lambda weights: _loss(key, sizes, weights, trained["moving"], settings, batch),
-                trained["weights"],
+                lambda at: _loss(sizes, network.logits(at["h"], at), settings, batch),
+                {"h": h, **above},
             )
+            dh = gradient.pop("h")
+            gradient |= network.gradient(adapter, batch["x"], trace, dh)
             if key.is_penalised:
-                gradient = _penalised(key, gradient, trained["weights"], settings["penalty"])
-                penalty = _penalty(key, trained["weights"], settings["penalty"])
+                gradient = _penalised(gradient, trained["weights"], settings["penalty"])
+                penalty = _penalty(trained["weights"], settings["penalty"])
                 result["losses"] = result["losses"] + penalty
             if key.is_clipped:
                 gradient = _clipped(gradient, settings["clip_norm"])
             weights, moments = _update(key, trained, gradient, settings, row["update"])
             if key.is_sparse or key.has_max_norm:
                 weights = _constrained(key, weights, masks, settings["max_norm"])
-            trained = {"weights": weights, "moments": moments, "moving": result["moving"]}
+            trained = {"weights": weights, "moments": moments, "moving": trace.moving}
             return i + 1, trained, _counted(tally, result, batch, settings["loss_limit"])
 
         trained = {name: state[name] for name in ("weights", "moments", "moving")}
@@ -116,16 +125,11 @@ def _batch(
     return batch
 
 
-def _loss(
-    key: FusionKey, sizes: Sizes, weights: Tree, moving: Tree, settings: Tree, batch: Tree
-) -> tuple[Tensor, Tree]:
-    """The sum of the slots' losses, without penalties; each loss, right answers, statistics."""
-    logits, moving = forward_training(
-        key, weights, moving, settings, batch["x"], batch["mask"], batch["dropout_keys"]
-    )
+def _loss(sizes: Sizes, logits: Tensor, settings: Tree, batch: Tree) -> tuple[Tensor, Tree]:
+    """The sum of the slots' losses, without penalties; the loss of each, and right answers."""
     losses, correct = _judged(sizes, logits, batch["labels"], settings, batch["mask"])
     losses = losses / batch["images"]
-    return ops.sum(losses), {"losses": losses, "correct": correct, "moving": moving}
+    return ops.sum(losses), {"losses": losses, "correct": correct}
 
 
 def _judged(
@@ -152,29 +156,29 @@ def _judged(
     return ops.sum(entropy, axis=-1), ops.sum(is_right, axis=-1)
 
 
-def _penalty(key: FusionKey, weights: Tree, numbers: Tensor) -> Tensor:
+def _penalty(weights: Tree, numbers: Tensor) -> Tensor:
     """L1 and L2 penalties of the hidden kernels, (slot,)."""
-    hidden = weights["kernel"][: key.depth]
-    sizes = sum(_total(ops.abs(w)) for w in hidden)
-    squares = sum(_total(ops.square(w)) for w in hidden)
+    kernels = [weights[name] for name in kernels_of(weights)]
+    sizes = sum(_total(ops.abs(w)) for w in kernels)
+    squares = sum(_total(ops.square(w)) for w in kernels)
     return numbers[:, 0] * sizes + numbers[:, 1] * squares
 
 
-def _penalised(key: FusionKey, gradient: Tree, weights: Tree, numbers: Tensor) -> Tree:
+def _penalised(gradient: Tree, weights: Tree, numbers: Tensor) -> Tree:
     """The gradient with that of the penalties."""
-    l1, l2 = numbers[:, 0][:, None, None], numbers[:, 1][:, None, None]
-    kernels = list(gradient["kernel"])
-    for layer in range(key.depth):
-        w = weights["kernel"][layer]
-        kernels[layer] = kernels[layer] + (l1 * ops.sign(w) + 2 * l2 * w)
-    return {**gradient, "kernel": kernels}
+    l1, l2 = columns(numbers)
+    kernels = {
+        name: gradient[name] + (l1 * ops.sign(weights[name]) + 2 * l2 * weights[name])
+        for name in kernels_of(weights)
+    }
+    return {**gradient, **kernels}
 
 
 def _clipped(gradient: Tree, limit: Tensor) -> Tree:
     """The gradient of each slot, shortened to a norm of at most `limit`."""
-    norm = ops.sqrt(sum(_total(ops.square(g)) for g in tree.flatten(gradient)))
+    norm = ops.sqrt(sum(_total(ops.square(g)) for g in gradient.values()))
     factor = (limit * ops.minimum(1 / norm, 1 / limit))[:, None, None]
-    return tree.map_structure(lambda g: g * factor, gradient)
+    return {name: g * factor for name, g in gradient.items()}
 
 
 def _total(array: Tensor) -> Tensor:
@@ -182,45 +186,37 @@ def _total(array: Tensor) -> Tensor:
 
     In two stages, the second a product: XLA adds up a whole matrix one number after the other.
     """
-    rows = ops.sum(array, axis=1)[:, None, :]
-    return ops.matmul(rows, ops.ones((1, rows.shape[2], 1), rows.dtype))[:, 0, 0]
+    rows = ops.sum(array, axis=-2)[..., None, :]
+    sums = ops.matmul(rows, ops.ones((rows.shape[-1], 1), rows.dtype))[..., 0, 0]
+    return ops.sum(sums, axis=0) if len(sums.shape) > 1 else sums
 
 
 def _update(
     key: FusionKey, trained: Tree, gradient: Tree, settings: Tree, numbers: Tensor
 ) -> tuple[Tree, list[Tree]]:
     family = FAMILIES[key.optimizer]
-    c, k = _columns(numbers), _columns(settings["optimizer"])
-    before = [tree.flatten(moments) for moments in trained["moments"]]
-    weights: list[Tensor] = []
-    after: list[list[Tensor]] = [[] for _ in before]
-    for place, (w, g) in enumerate(
-        zip(tree.flatten(trained["weights"]), tree.flatten(gradient), strict=True)
-    ):
-        w, moments = family.update(w, g, [arrays[place] for arrays in before], c, k)
-        weights.append(w)
-        for arrays, moment in zip(after, moments, strict=True):
-            arrays.append(moment)
-    repacked = [tree.pack_sequence_as(gradient, arrays) for arrays in (weights, *after)]
-    return repacked[0], repacked[1:]
+    c, k = columns(numbers), columns(settings["optimizer"])
+    weights: dict[str, Tensor] = {}
+    moments: list[dict[str, Tensor]] = [{} for _ in trained["moments"]]
+    for name, w in trained["weights"].items():
+        before = [arrays[name] for arrays in trained["moments"]]
+        weights[name], after = family.update(w, gradient[name], before, c, k)
+        for arrays, moment in zip(moments, after, strict=True):
+            arrays[name] = moment
+    return weights, moments
 
 
-def _columns(numbers: Tensor) -> tuple[Tensor, ...]:
-    """(slot, n) numbers as n arrays of shape (slot, 1, 1)."""
-    return tuple(numbers[:, i][:, None, None] for i in range(numbers.shape[1]))
-
-
-def _constrained(key: FusionKey, weights: Tree, masks: list[Tensor] | None, limit: Tensor) -> Tree:
+def _constrained(key: FusionKey, weights: Tree, masks: Tree | None, limit: Tensor) -> Tree:
     """The weights with the zeros of sparse hidden kernels kept, then with limited norms."""
-    kernels = list(weights["kernel"])
-    for layer in range(key.depth):
-        w = kernels[layer] if masks is None else kernels[layer] * masks[layer]
+    kernels = {}
+    for name in kernels_of(weights):
+        w = weights[name] if masks is None else weights[name] * masks[name]
         if key.has_max_norm:
-            norm = ops.sqrt(ops.sum(ops.square(w), axis=2, keepdims=True))
+            norm = ops.sqrt(ops.sum(ops.square(w), axis=-1, keepdims=True))
             wanted = ops.minimum(norm, limit[:, None, None])
             w = w * (wanted / (_EPSILON + norm))
-        kernels[layer] = w
-    return {**weights, "kernel": kernels}
+        kernels[name] = w
+    return {**weights, **kernels}
 
 
 def _counted(tally: Tree, result: Tree, batch: Tree, limit: Tensor) -> Tree:
@@ -245,6 +241,9 @@ def _validate(
 ) -> Tree:
     """Loss and right answers over the validation split, sums (slot,); the penalty apart."""
     places = ops.arange(VALIDATION_BATCH, dtype="int32")
+    network = Network(
+        key, trained["weights"], trained["moving"], settings, None, None, is_training=False
+    )
 
     def batch(j: Tensor, loss: Tensor, correct: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         index = j * VALIDATION_BATCH + places
@@ -254,7 +253,7 @@ def _validate(
             index = ops.minimum(index, sizes.val_images - 1)
         pixels = pictures.take(data["val_images"], index[None, :])
         x = pictures.scale(pixels, settings["factor"], settings["offset"])
-        logits = forward_inference(key, trained["weights"], trained["moving"], settings, x)
+        logits = network.logits(network.forward(x)[0], trained["weights"])
         labels = ops.take(data["val_labels"], index, axis=0)[None, :]
         entropy, right = _judged(sizes, logits, labels, settings, mask)
         return j + 1, loss + entropy, correct + right
@@ -266,5 +265,5 @@ def _validate(
     )
     penalty = zero
     if key.is_penalised:
-        penalty = _penalty(key, trained["weights"], settings["penalty"])
+        penalty = _penalty(trained["weights"], settings["penalty"])
     return {"loss": loss, "correct": correct, "penalty": penalty}

@@ -76,12 +76,12 @@ class Slot:
     def initial_state(self) -> Tree:
         """The state before the first step, arrays (1, ...); see `program`."""
         trained, moving = layout.from_keras(self.key, self._initial, self._dtype)
-        zeros = {name: [np.zeros_like(a) for a in arrays] for name, arrays in trained.items()}
+        zeros = {name: np.zeros_like(array) for name, array in trained.items()}
         moments = [zeros] * FAMILIES[self.key.optimizer].moments
         state = {"weights": trained, "moving": moving, "moments": moments}
         if self.key.is_sparse:
-            hidden = trained["kernel"][: self.key.depth]
-            state["masks"] = [(kernel != 0.0).astype(self._dtype) for kernel in hidden]
+            kernels = layout.kernels_of(trained)
+            state["masks"] = {n: (trained[n] != 0.0).astype(self._dtype) for n in kernels}
         return state
 
     def next_inputs(self) -> tuple[dict[str, Array], float]:
@@ -143,8 +143,8 @@ class Slot:
 def _penalty(key: FusionKey, task: TrialTask, weights: list[npt.NDArray[np.float32]]) -> float:
     """The L1 and L2 penalties of the hidden kernels."""
     config = task.config
-    named = zip(layout.places(key), weights, strict=True)
-    kernels = [array for place, array in named if place.name == "kernel"][: key.depth]
+    trained, _ = layout.from_keras(key, weights, "float64")
+    kernels = [trained[name] for name in layout.kernels_of(trained)]
     return math.fsum(
         config.l1 * float(np.abs(k).sum()) + config.l2 * float(np.square(k).sum()) for k in kernels
     )

@@ -27,8 +27,10 @@ def few_images(tmp_path_factory: pytest.TempPathFactory) -> DataRef:
 @pytest.fixture(scope="module")
 def double_precision() -> Iterator[None]:
     """Everything that Keras makes has 64 bits."""
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    # Keras makes its policy from the former once and for all.
+    keras.config.set_dtype_policy("float64")
     on_jax = keras.backend.backend() == "jax"
     if on_jax:
         import jax
@@ -36,6 +38,7 @@ def double_precision() -> Iterator[None]:
         jax.config.update("jax_enable_x64", True)
     yield
     keras.config.set_floatx(before)
+    keras.config.set_dtype_policy(policy)
     if on_jax:
         jax.config.update("jax_enable_x64", False)
 

@@ -127,13 +127,8 @@ def kept_weights(engine: FusedEngine, number: int) -> list[Array]:
     """The weights of an active trial that count, in Keras's order and in full precision."""
     slot = engine._slots[number]
     state = engine._placement.state_of(slot) if slot.kept is None else slot.kept
-    trees = [engine._adapter.to_host(state[name]) for name in ("weights", "moving")]
-    arrays = {name: iter(layers) for tree in trees for name, layers in tree.items()}
-    weights = []
-    for place in layout.places(slot.key):
-        matrix = next(arrays[place.name])[0]
-        weights.append(matrix.T if place.name == "kernel" else matrix[:, 0])
-    return weights
+    trained, moving = (engine._adapter.to_host(state[name]) for name in ("weights", "moving"))
+    return layout.to_keras(slot.key, trained, moving)
 
 
 class _Rates(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types

@@ -43,9 +43,7 @@ def test_activations_and_their_gradients_are_keras_s_everywhere(activation: str)
         return keras.ops.reshape(layer(keras.ops.reshape(z, (-1, 1))), z.shape)
 
     both = [
-        adapter.to_host(
-            adapter.gradient(lambda z, f=f: (keras.ops.sum(f(z)), f(z)), z)
-        )
+        adapter.to_host(adapter.gradient(lambda z, f=f: (keras.ops.sum(f(z)), f(z)), z))
         for f in (ours, theirs)
     ]
     (our_gradient, our_values), (their_gradient, their_values) = both

@@ -153,7 +153,7 @@ def test_the_diverging_neighbour_is_full_of_nan(engine: FusedEngine) -> None:
             engine.run_epoch()
         (cohort,) = engine._placement._cohorts
         state = engine._adapter.to_host(cohort.state_of(engine._slots[DIVERGING]))
-        assert np.isnan(state["weights"]["kernel"][0]).any()
+        assert np.isnan(state["weights"]["first"]).any()
         assert not np.isnan(kept_weights(engine, ANCHOR)[0]).any()
         engine.abandon()
 

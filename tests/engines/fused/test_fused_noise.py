@@ -17,7 +17,7 @@ from sweep.engines.draws import dropout_keys
 from sweep.engines.fused import noise
 from sweep.engines.fused.adapters import make_adapter
 from sweep.engines.fused.key import FusionKey, fusion_key
-from sweep.engines.fused.network import forward_inference, forward_training
+from sweep.engines.fused.network import Network
 from sweep.engines.fused.settings import slot_settings
 from sweep.trial import TrialConfig
 
@@ -49,12 +49,17 @@ def network(rate: float, depth: int = 1, kind: str = "dropout", position: str = 
         settings = {name: keras.ops.convert_to_tensor(a) for name, a in settings.items()}
         identity = np.broadcast_to(np.eye(units, dtype=np.float32), (slots, units, units))
         weights = {
-            "kernel": [keras.ops.convert_to_tensor(identity)] * (depth + 1),
-            "bias": [keras.ops.zeros((slots, units, 1))] * (depth + 1),
+            "first": identity,
+            "hidden": np.broadcast_to(identity, (depth - 1, *identity.shape)),
+            "bias": np.zeros((depth, slots, units, 1), np.float32),
+            "output": identity,
+            "output_bias": np.zeros((slots, units, 1), np.float32),
         }
-        if is_training:
-            return forward_training(key, weights, {}, settings, x, None, keys)[0]
-        return forward_inference(key, weights, {}, settings, x)
+        weights = {name: keras.ops.convert_to_tensor(a) for name, a in weights.items()}
+        hidden = Network(
+            key, weights, {}, settings, None, keys if is_training else None, is_training
+        )
+        return hidden.logits(hidden.forward(x)[0], weights)
 
     def run(x: Array, keys: Array, is_training: bool = True) -> Array:
         function = adapter.compiled(lambda x, keys: passed_on(x, keys, is_training))

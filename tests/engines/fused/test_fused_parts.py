@@ -94,15 +94,15 @@ def test_weights_come_back_as_they_went(activation: str, batch_norm: str) -> Non
     shapes = [array.shape for array in initial_weights(config, seed=1)]
     weights = [generator.normal(size=shape).astype(np.float32) for shape in shapes]
     trained, moving = layout.from_keras(key, weights, "float64")
-    assert trained["kernel"][0].shape == (1, 6, 3072)
-    assert trained["kernel"][2].shape == (1, 10, 6)
-    assert trained["bias"][1].shape == (1, 6, 1)
-    assert set(trained) == {"kernel", "bias"} | (
+    assert trained["first"].shape == (1, 6, 3072)
+    assert trained["output"].shape == (1, 10, 6)
+    assert trained["bias"].shape == (2, 1, 6, 1)
+    assert set(trained) == {"first", "hidden", "output", "output_bias", "bias"} | (
         {"gamma", "beta"} if batch_norm != "none" else set()
     ) | ({"alpha"} if activation == "prelu" else set())
     assert set(moving) == ({"mean", "variance"} if batch_norm != "none" else set())
     back = layout.to_keras(key, trained, moving)
-    assert [array.dtype for array in back] == [np.float32] * len(weights)
+    assert [array.dtype for array in back] == [np.float64] * len(weights)
     for ours, theirs in zip(back, weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -142,8 +142,8 @@ def test_footprint_is_that_of_the_arrays() -> None:
     for changes in ({}, {"optimizer": "sgd"}, {"kernel_initializer": "sparse", "depth": 4}):
         one = slot(0, **changes)
         state = one.initial_state()
-        weights = sum(a.nbytes for layers in state["weights"].values() for a in layers)
-        masks = sum(a.nbytes for a in state.get("masks", []))
+        weights = sum(array.nbytes for array in state["weights"].values())
+        masks = sum(array.nbytes for array in state.get("masks", {}).values())
         moments = weights * len(state["moments"])
         least = 2 * (weights + moments) + weights + masks
         images = one.key.batch_size * 3072 * 4

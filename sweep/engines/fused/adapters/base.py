@@ -27,6 +27,19 @@ class Adapter(ABC):
         """
 
     @abstractmethod
+    def pull_back(self, function: Callable[[Tree], Tensor], at: Tree, gradient: Tensor) -> Tree:
+        """The gradient of a function's arguments from that of its result, inside a program.
+
+        Args:
+            function: Returns one array.
+            at: Its arguments, all of which the result depends on.
+            gradient: Of the result.
+
+        Returns:
+            A tree like `at`.
+        """
+
+    @abstractmethod
     def compiled(self, function: Callable[..., Tree]) -> Callable[..., Tree]:
         """The function compiled as a whole; it takes and returns trees of device arrays.
 

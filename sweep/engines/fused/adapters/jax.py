@@ -21,6 +21,11 @@ class JaxAdapter(Adapter):
         gradient, others = jax.grad(loss, has_aux=True)(at)
         return gradient, others
 
+    def pull_back(self, function: Callable[[Tree], Tensor], at: Tree, gradient: Tensor) -> Tree:
+        """See `Adapter.pull_back`."""
+        _, pull_back = jax.vjp(function, at)
+        return pull_back(gradient)[0]
+
     def compiled(self, function: Callable[..., Tree]) -> Callable[..., Tree]:
         """See `Adapter.compiled`."""
         compiled: Callable[..., Tree] = jax.jit(function)

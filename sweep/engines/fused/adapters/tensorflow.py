@@ -25,6 +25,13 @@ class TensorFlowAdapter(Adapter):
             value, others = loss(at)
         return tape.gradient(value, at), others
 
+    def pull_back(self, function: Callable[[Tree], Tensor], at: Tree, gradient: Tensor) -> Tree:
+        """See `Adapter.pull_back`."""
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(at)
+            result = function(at)
+        return tape.gradient(result, at, output_gradients=gradient)
+
     def compiled(self, function: Callable[..., Tree]) -> Callable[..., Tree]:
         """See `Adapter.compiled`."""
         compiled: Callable[..., Tree] = tf.function(function, jit_compile=True, autograph=False)

@@ -12,10 +12,11 @@ measurement keeps all cores busy:
 
 The trials mix activations, initializers, batch normalisation, dropout and optimizers; each round
 has new ones. Building, compiling and slow first epochs count for all; starting processes, loading
-libraries and reading the images count for none. A program that `sweep` compiled in one round
-serves later ones, as in any study. Then the reference network trains with and without dropout and
-batch normalisation, beside the floor of this machine (see floor.py). Ratios are taken within a
-round; the result is their median. Five rounds take about 25 minutes and want the machine alone.
+libraries and reading the images count for none. `sweep` begins without a compiled program; one
+that it compiled in one round serves later ones, as in any study. Then the reference network
+trains with and without dropout and batch normalisation, beside the floor of this machine (see
+floor.py). Ratios are taken within a round; the result is their median. Five rounds take about 25
+minutes and want the machine alone.
 
 On a GPU, or with --slots, the fused engine trains cohorts of several sizes beside Keras `fit` on
 the same device and backend: JAX on a GPU unless KERAS_BACKEND says otherwise. That needs neither
@@ -48,6 +49,8 @@ def main() -> int:
         os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     with tempfile.TemporaryDirectory() as scratch:
         data = images(arguments.data_dir, arguments.images, Path(scratch))
+        # No program is compiled yet, as on a machine that is new to `sweep`.
+        os.environ["SWEEP_CACHE_DIR"] = str(Path(scratch) / "cache")
         facts = machine() | {
             "backend": os.environ["KERAS_BACKEND"],
             "images": data.name,

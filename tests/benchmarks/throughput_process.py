@@ -1,7 +1,9 @@
 """Processes that measure: started once, pinned if asked to, spoken to over a pipe."""
 
+import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,10 @@ SPAWN = multiprocessing.get_context("spawn")
 # TensorFlow on the processor alone.
 PLAIN = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
 CORES = find_cores()
+IDLE_SHARE = 0.1
+IDLE_PATIENCE_SECONDS = 60.0
+
+logger = logging.getLogger("throughput")
 
 
 class Child:
@@ -82,6 +88,24 @@ class BusyShare:
         """From 0 to 1, whoever used it."""
         idle, total = _processor_time()
         return 1.0 - (idle - self._idle) / max(1, total - self._all)
+
+
+def wait_until_idle() -> float:
+    """Wait until the machine has nothing to do, but not for ever.
+
+    Returns:
+        The share of its processor time that was still in use in the last second.
+    """
+    deadline = time.monotonic() + IDLE_PATIENCE_SECONDS
+    while True:
+        busy = BusyShare()
+        time.sleep(1.0)
+        share = busy.value()
+        if share <= IDLE_SHARE:
+            return share
+        if time.monotonic() > deadline:
+            logger.warning("the machine is busy with something else: %.0f %%", 100 * share)
+            return share
 
 
 def _processor_time() -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from floor import Floor
 from floor import summary as floor_summary
-from throughput_process import CORES, BusyShare
+from throughput_process import CORES, BusyShare, wait_until_idle
 from throughput_rivals import JitTeam, User
 from throughput_team import Team, trial_rates
 from throughput_trials import BATCH, TRAIN_IMAGES, Params, draw_trials, to_config
@@ -79,17 +79,17 @@ def compare_rivals(
 def _round(
     trials: Sequence[Params], epochs: int, user: User, jit: JitTeam, team: Team, floor: Floor
 ) -> dict[str, Any]:
-    logger.info("user")
+    before = [_begin("user")]
     by_user = user.train(trials)
-    logger.info("jit")
+    before.append(_begin("jit"))
     by_jit = jit.train(trials)
-    logger.info("sweep")
+    before.append(_begin("sweep"))
     busy = BusyShare()
     courses = team.train([to_config(params, epochs) for params in trials])
     by_sweep = trial_rates(courses, busy.value())
-    logger.info("floor")
+    before.append(_begin("floor"))
     measured = floor.measure()
-    logger.info("reference network")
+    before.append(_begin("reference network"))
     steady = {
         name: [
             epoch for course in team.train([config] * team.size) for epoch in course.later_epochs
@@ -98,12 +98,20 @@ def _round(
     }
     return {
         "trials": list(trials),
+        "busy_before": before,
         "user": by_user,
         "jit": by_jit,
         "sweep": by_sweep,
         "floor": measured,
         "steady": steady,
     }
+
+
+def _begin(name: str) -> float:
+    """Let what went before come to rest: a worker may be starting afresh."""
+    share = wait_until_idle()
+    logger.info("%s", name)
+    return share
 
 
 def _add_ratios(one: dict[str, Any], share: float) -> None:

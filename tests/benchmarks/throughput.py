@@ -36,6 +36,8 @@ from typing import Any
 from throughput_machine import machine
 from throughput_trials import TRAIN_IMAGES, images
 
+from sweep.executors.devices import find_gpus
+
 SLOTS = (1, 8, 32, 64, 128, 256, 512)
 
 
@@ -112,8 +114,10 @@ def parse() -> argparse.Namespace:
         "--variants", help="structures: those whose names begin so, for example `adam` (slots)"
     )
     arguments = parser.parse_args()
-    if arguments.device == "gpu" and not arguments.slots:
-        arguments.slots = SLOTS
+    if arguments.device == "gpu":
+        if not find_gpus():
+            parser.error("this machine has no GPU, or CUDA_VISIBLE_DEVICES hides it")
+        arguments.slots = arguments.slots or SLOTS
     return arguments
 
 

@@ -212,7 +212,8 @@ def _take(tree: Tree, index: Any) -> Tree:
 
 def _put(tree: Tree, index: Any, one: Tree) -> Tree:
     def replaced(array: Any, fresh: Any) -> Any:
-        start = [0] * len(array.shape)
+        # All of one type: JAX takes a plain 0 for 64 bits when it computes in double precision.
+        start = [ops.zeros_like(index)] * len(array.shape)
         start[slot_axis(array)] = index
         return ops.slice_update(array, start, fresh)
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from sweep.data import DataRef, StatisticsKind, open_split, statistics
 from sweep.engines.base import Engine
-from sweep.engines.device import configure_device, require_tensorflow
+from sweep.engines.device import configure_device
 from sweep.engines.fused import layout
 from sweep.engines.fused.adapters import make_adapter
 from sweep.engines.fused.capacity import choose_capacity
@@ -192,8 +193,9 @@ class FusedEngine(Engine):
         )
 
     def _fall_back(self, slot: Slot, error: Exception) -> None:
-        """Let the reference engine train a trial whose program cannot be compiled."""
-        require_tensorflow()
+        """Let the reference engine, which needs TensorFlow, train what cannot be compiled."""
+        if keras.backend.backend() != "tensorflow":
+            raise error
         from sweep.engines.reference import ReferenceEngine
 
         reason = " ".join(f"{type(error).__name__}: {error}".split())

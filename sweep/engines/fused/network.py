@@ -217,4 +217,5 @@ def _row(stack: Tensor, i: Tensor | int) -> Tensor:
 
 
 def _with_row(stack: Tensor, i: Tensor | int, row: Tensor) -> Tensor:
-    return ops.slice_update(stack, (i, *[0] * len(row.shape)), row[None])
+    # All indices of one type, which JAX wants; in double precision it takes a plain 0 for 64 bits.
+    return ops.slice_update(stack, (i, *[i * 0] * len(row.shape)), row[None])

@@ -25,6 +25,12 @@ BASE: dict[str, Any] = {"depth": 1, "width": 4, "batch_size": 25, "epochs": 3}
 COHORT = 8
 
 
+# What cannot be compiled goes to the reference engine, which is Keras on TensorFlow.
+needs_tensorflow = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the reference engine needs TensorFlow"
+)
+
+
 def trial(number: int, **changes: Any) -> TrialTask:
     config = TrialConfig(**BASE | {"learning_rate": 0.001 * (1 + number)} | changes)
     return TrialTask(number, config, seed=number)
@@ -196,6 +202,7 @@ def broken_compiler(monkeypatch: pytest.MonkeyPatch) -> list[FusionKey]:
     return asked
 
 
+@needs_tensorflow
 def test_a_trial_that_cannot_be_compiled_goes_to_the_reference_engine(
     engine: FusedEngine, few_images: DataRef, broken_compiler: list[FusionKey]
 ) -> None:
@@ -224,6 +231,7 @@ def test_a_trial_that_cannot_be_compiled_goes_to_the_reference_engine(
         assert_same_figures(reports, number, [r for r in again if r.number == number])
 
 
+@needs_tensorflow
 def test_a_structure_that_failed_is_not_compiled_again(
     engine: FusedEngine, broken_compiler: list[FusionKey]
 ) -> None:
@@ -237,6 +245,7 @@ def test_a_structure_that_failed_is_not_compiled_again(
     assert len(broken_compiler) == 2
 
 
+@needs_tensorflow
 def test_abandoning_empties_the_reference_engines_too(
     engine: FusedEngine, broken_compiler: list[FusionKey]
 ) -> None:

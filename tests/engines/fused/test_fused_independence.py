@@ -144,7 +144,7 @@ def comparable(reports: list[EpochReport]) -> list[EpochReport]:
     return [figures(report) for report in reports]
 
 
-def test_the_diverging_neighbour_is_full_of_nan(engine: FusedEngine) -> None:
+def test_the_diverging_neighbour_has_lost_all_bounds(engine: FusedEngine) -> None:
     """Otherwise the test above would prove less than it says."""
     for structure in STRUCTURES:
         for number in range(SLOTS):
@@ -153,8 +153,8 @@ def test_the_diverging_neighbour_is_full_of_nan(engine: FusedEngine) -> None:
             engine.run_epoch()
         (cohort,) = engine._placement._cohorts
         state = engine._adapter.to_host(cohort.state_of(engine._slots[DIVERGING]))
-        assert np.isnan(state["weights"]["first"]).any()
-        assert not np.isnan(kept_weights(engine, ANCHOR)[0]).any()
+        assert not all((np.abs(array) < 1e15).all() for array in state["weights"].values())
+        assert all(np.isfinite(array).all() for array in kept_weights(engine, ANCHOR))
         engine.abandon()
 
 

@@ -353,12 +353,15 @@ class TrialTask:
         config: What to train.
         seed: Seed of all its randomness, see `trial_seed`.
         attempt: 1, or more if a worker was lost while it trained.
+        stall: How the engine hung in the attempt before; empty if it did not. What hung once
+            would hang again, so it trains some other way if it knows one.
     """
 
     number: int
     config: TrialConfig
     seed: int
     attempt: int = 1
+    stall: str = ""
 
 
 @dataclass(frozen=True, slots=True)

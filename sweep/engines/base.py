@@ -55,7 +55,9 @@ class Engine(ABC):
             One report for each trial trained, in order of admission; empty if there was none.
 
         Raises:
-            TrialError: Training broke; the trials in the cohort are lost.
+            TrialError: Training broke. If the engine took some trials out of their slots, those
+                alone are lost, and the others have not trained; otherwise all are lost, and the
+                caller abandons them.
         """
 
     @abstractmethod

@@ -108,12 +108,14 @@ class WorkerLost:
         reason: What goes on from `the worker`: `was killed by SIGKILL`, `hung, without progress
             for 300 seconds`.
         log: The last lines that it wrote.
+        has_stalled: Whether it was alive, but its engine made no progress.
     """
 
     worker: str
     numbers: tuple[int, ...]
     reason: str
     log: str
+    has_stalled: bool = False
 
 
 Event = WorkerReady | CohortReported | TrialRetired | TrialFailed | WorkerLost

@@ -70,6 +70,7 @@ class WorkerProcess:
         ready: Whether it ever reported ready.
         waiting: Whether it waits for a directive.
         ended: Why it ended, or None while it lives.
+        has_stalled: Whether it ended because its engine made no progress.
     """
 
     def __init__(self, device: Device, plan: WorkerPlan) -> None:
@@ -81,6 +82,7 @@ class WorkerProcess:
         self.ready = False
         self.waiting = False
         self.ended: str | None = None
+        self.has_stalled = False
         self._device = device
         self._plan = plan
         self._numbers: dict[int, None] = {}
@@ -259,6 +261,7 @@ class WorkerProcess:
         elif self._silent_seconds > plan.silence_seconds:
             return self._kill(f"hung, without a heartbeat for {plan.silence_seconds:g} seconds")
         elif self._stalled_seconds > plan.stall_seconds:
+            self.has_stalled = True
             return self._kill(f"hung, without progress for {plan.stall_seconds:g} seconds")
         return []
 

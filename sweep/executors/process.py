@@ -189,7 +189,7 @@ class ProcessExecutor(Executor):
             raise ExecutorError(
                 f"worker {lost.name} cannot be replaced", received=str(error)
             ) from error
-        return WorkerLost(lost.name, lost.numbers, reason, log)
+        return WorkerLost(lost.name, lost.numbers, reason, log, lost.has_stalled)
 
     def direct(self, worker: str, directive: Directive) -> None:
         """Answer a worker that waits; a directive to a worker just lost is dropped.

@@ -180,15 +180,19 @@ class Worker:
             self._fail([task.number], error)
 
     def _train(self) -> None:
-        cohort = self._engine.active
-        started, compiled = time.monotonic(), self._engine.compile_seconds
-        try:
-            reports = self._engine.run_epoch()
-        except Exception as error:  # noqa: BLE001 - it fails trials, not the worker
-            self._unreported_seconds += time.monotonic() - started
-            self._engine.abandon()
-            self._fail(cohort, error)
-        else:
+        """Train an epoch; without the trials that fail before it, if others are left."""
+        while cohort := self._engine.active:
+            started, compiled = time.monotonic(), self._engine.compile_seconds
+            try:
+                reports = self._engine.run_epoch()
+            except Exception as error:  # noqa: BLE001 - it fails trials, not the worker
+                self._unreported_seconds += time.monotonic() - started
+                left = self._engine.active
+                if left == cohort:
+                    self._engine.abandon()
+                    left = ()
+                self._fail([number for number in cohort if number not in left], error)
+                continue
             seconds = time.monotonic() - started
             compile_seconds = min(self._engine.compile_seconds - compiled, seconds)
             self._channel.send(
@@ -200,8 +204,9 @@ class Worker:
                 )
             )
             self._unreported_seconds = 0.0
+            return
 
-    def _fail(self, numbers: tuple[int, ...] | list[int], error: Exception) -> None:
+    def _fail(self, numbers: list[int], error: Exception) -> None:
         log = tail(self._setup.log)
         _log.error("trials %s failed", numbers, exc_info=error)
         message = " ".join(f"{type(error).__name__}: {error}".split())

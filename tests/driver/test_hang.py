@@ -60,3 +60,30 @@ def test_a_trial_that_hangs_twice_fails_with_the_reason(
     assert row["error"] == f"worker lost in attempt 2: {reason}"
     assert "most recent call first" in row["log"], "the stacks of its threads"
     assert listener.messages.count(f"worker cpu0 {reason}; a new one takes its place") == 2
+
+
+def test_a_trial_that_hung_tells_its_engine_the_second_time(tmp_path: Path) -> None:
+    """So that it can train some other way; its engine here hangs once only."""
+    host, listener = Host(tmp_path), Listener()
+    data = host.data()
+    executor = ProcessExecutor(
+        "faulty",
+        data,
+        workers=1,
+        log_dir=tmp_path / "logs",
+        stall_seconds=1.0,
+        factory=host.factory,
+    )
+    with Store.open(host.url) as store:
+        progress = run_study(
+            study_of(STUDY % faults.HANGS_ONCE),
+            store=store,
+            executor=executor,
+            data=data,
+            watcher=listener,
+            artifacts=host.artifacts,
+            stop=listener.stop,
+        )
+        attempts = [row["attempt"] for row in store.trial_rows("hanging")]
+    assert (progress.complete, progress.failed) == (2, 0)
+    assert sorted(attempts) == [1, 2]

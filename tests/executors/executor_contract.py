@@ -211,6 +211,20 @@ class ExecutorContract:
         assert failed.error == "TrialError: the trial cannot be built received: depth 101"
         assert [r.number for r in talk.expect(CohortReported).reports] == [2]
 
+    def test_trials_that_an_engine_gives_up_leave_the_others(self, launch: Launch) -> None:
+        talk = launch("faulty-3")
+        worker = talk.expect(WorkerReady).worker
+        depth = faults.CANNOT_BE_COMPILED
+        talk.direct(worker, task(1, depth=depth), task(2), task(3, depth=depth))
+        failed = [talk.expect(TrialFailed), talk.expect(TrialFailed)]
+        assert [event.number for event in failed] == [1, 3]
+        assert failed[0].error == "TrialError: the program cannot be compiled"
+        assert [r.number for r in talk.expect(CohortReported).reports] == [2]
+        talk.direct(worker, task(4, depth=depth), retire=(Retirement(2, StopReason.PRUNED),))
+        assert talk.expect(TrialRetired).result.number == 2
+        assert talk.expect(TrialFailed).number == 4
+        talk.train(worker, task(5, epochs=1))
+
     def test_a_retirement_that_breaks_loses_the_cohort(self, launch: Launch) -> None:
         talk = launch("faulty-2")
         worker = talk.expect(WorkerReady).worker

@@ -36,6 +36,8 @@ STOPS_IN_A_MESSAGE = 110
 DIES_IN_A_MESSAGE = 111
 FLOODS_LOG = 112
 COMPILES = 113
+CANNOT_BE_COMPILED = 114
+HANGS_ONCE = 115
 
 
 @dataclass
@@ -141,12 +143,26 @@ class FaultyEngine(SoftmaxEngine):
             raise TrialError("the trial cannot be built", received="depth 101")
         super().admit(task)
 
+    def run_epoch(self) -> tuple[EpochReport, ...]:
+        broken = [
+            number
+            for number, slot in self._slots.items()
+            if slot.task.config.depth == CANNOT_BE_COMPILED
+        ]
+        for number in broken:
+            del self._slots[number]
+        if broken:
+            raise TrialError("the program cannot be compiled")
+        return super().run_epoch()
+
     def _epoch(self, slot: Slot) -> EpochReport:
         match slot.task.config.depth:
             case depth if depth == RAISES_WHILE_TRAINING:
                 os.write(1, b"written by a library\n")
                 raise FloatingPointError("training broke\nin the second line")
             case depth if depth == HANGS:
+                hang_in_here()
+            case depth if depth == HANGS_ONCE and not slot.task.stall:
                 hang_in_here()
             case depth if depth == KILLS_ITSELF:
                 os.kill(os.getpid(), signal.SIGSEGV)

@@ -29,6 +29,8 @@ from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, Trial
 logger = logging.getLogger(__name__)
 
 _ERROR_CHARACTERS = 300
+# Keras on TensorFlow.
+_HAS_REFERENCE = keras.backend.backend() == "tensorflow"
 
 
 class FusedEngine(Engine):
@@ -36,8 +38,9 @@ class FusedEngine(Engine):
 
     Trials of one fusion key share a program, in which all other hyperparameters are inputs. What
     a trial computes is what the reference engine computes, up to rounding; its dropout masks are
-    others of the same distribution. A trial whose program cannot be compiled is handed to the
-    reference engine; a cohort that does not fit into the device's memory is divided.
+    others of the same distribution. With TensorFlow, a trial whose program cannot be compiled, or
+    in which this engine hung, is handed to the reference engine. A cohort that does not fit into
+    the device's memory is divided.
     """
 
     name = "fused"
@@ -116,16 +119,18 @@ class FusedEngine(Engine):
             )
         try:
             slot = self._slot(task)
+            if task.stall and _HAS_REFERENCE:
+                self._fall_back(slot, f"the fused engine {task.stall}")
+            else:
+                self._placement.wait(slot)
         except Exception as error:
             raise _failed("the network cannot be built", [task], error) from error
         self._slots[task.number] = slot
-        self._placement.wait(slot)
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
         """Train one epoch, cohort after cohort; see `Engine.run_epoch`."""
+        self._place()
         try:
-            for slot, error in self._placement.place(self.capacity):
-                self._fall_back(slot, error)
             reports = self._placement.run_epoch(self._move_on)
             for engine, _ in self._fallen.values():
                 reports += engine.run_epoch()
@@ -192,18 +197,29 @@ class FusedEngine(Engine):
             dtype=self._dtype,
         )
 
-    def _fall_back(self, slot: Slot, error: Exception) -> None:
-        """Let the reference engine, which needs TensorFlow, train what cannot be compiled."""
-        if keras.backend.backend() != "tensorflow":
-            raise error
+    def _place(self) -> None:
+        """Find places for new trials; those that cannot be compiled lose theirs."""
+        broken: list[TrialTask] = []
+        for slot, error in self._placement.place(self.capacity):
+            if _HAS_REFERENCE:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                reason = textwrap.shorten(reason, _ERROR_CHARACTERS, placeholder=" ...")
+                self._fall_back(slot, f"its program was not compiled: {reason}")
+            else:
+                self._remove(slot)
+                broken.append(slot.task)
+                cause = error
+        if broken:
+            raise _failed("the program cannot be compiled", broken, cause) from cause
+
+    def _fall_back(self, slot: Slot, reason: str) -> None:
+        """Let the reference engine train a trial, and say why."""
         from sweep.engines.reference import ReferenceEngine
 
-        reason = " ".join(f"{type(error).__name__}: {error}".split())
-        reason = textwrap.shorten(reason, _ERROR_CHARACTERS, placeholder=" ...")
-        logger.warning("trial %d goes to the reference engine: %s", slot.task.number, reason)
+        remark = f"trained by the reference engine, since {reason}"
+        logger.warning("trial %d: %s", slot.task.number, remark)
         engine = ReferenceEngine(self._data_ref, self.device)
         engine.admit(slot.task)
-        remark = f"trained by the reference engine, since its program was not compiled: {reason}"
         self._fallen[slot.task.number] = (engine, remark)
 
     def _save(self, slot: Slot, path: Path) -> None:

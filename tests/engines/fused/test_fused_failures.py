@@ -12,6 +12,7 @@ from keras_fit import METRICS, EngineOf, curves, fused_fit, kept_weights
 
 from sweep.data import DataRef
 from sweep.engines.fused import cohort as cohorts
+from sweep.engines.fused import engine as engines
 from sweep.engines.fused.adapters import make_adapter
 from sweep.engines.fused.cohort import Program
 from sweep.engines.fused.engine import FusedEngine
@@ -243,6 +244,42 @@ def test_a_structure_that_failed_is_not_compiled_again(
     engine.admit(trial(7, width=5))
     engine.run_epoch()
     assert len(broken_compiler) == 2
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_without_a_reference_engine_it_fails_alone(
+    number: int,
+    engine: FusedEngine,
+    broken_compiler: list[FusionKey],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engines, "_HAS_REFERENCE", False)
+    broken, other = trial(number, activation="tanh"), trial(1 - number)
+    for task in sorted((broken, other), key=lambda task: task.number):
+        engine.admit(task)
+    with pytest.raises(TrialError, match="cannot be compiled") as caught:
+        engine.run_epoch()
+    assert caught.value.where == f"trial {number}, seed {number}"
+    assert "the compiler" in str(caught.value.received)
+    assert engine.active == (other.number,)
+    assert [report.epoch for report in engine.run_epoch()] == [1]
+
+
+@needs_tensorflow
+def test_a_trial_in_which_it_hung_goes_to_the_reference_engine(
+    engine: FusedEngine, few_images: DataRef
+) -> None:
+    hung = replace(trial(1), attempt=2, stall="hung, without progress for 300 seconds")
+    engine.admit(trial(0))
+    engine.admit(hung)
+    reports = [report for _ in range(3) for report in engine.run_epoch()]
+    results = [engine.retire(n, StopReason.COMPLETED, None) for n in range(2)]
+    assert [result.engine for result in results] == ["fused", "reference"]
+    assert results[1].remark == (
+        "trained by the reference engine, since the fused engine hung, without progress for 300 "
+        "seconds"
+    )
+    assert_same_figures(reports, 1, alone(ReferenceEngine(few_images, "cpu:0"), trial(1)))
 
 
 @needs_tensorflow

@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 
 from sweep.data import DataRef
+from sweep.driver.notify import Notifier, scores
 from sweep.driver.objective import (
     diverged_values,
     intermediate_value,
@@ -41,6 +42,7 @@ class Ledger:
         store: Store,
         data: DataRef,
         watcher: Watcher,
+        notifier: Notifier,
         artifacts: Path,
     ) -> None:
         """Take stock of what earlier runs left."""
@@ -50,6 +52,7 @@ class Ledger:
         self._store = store
         self._data = data
         self._watcher = watcher
+        self._notifier = notifier
         self._weights = WeightsKeeper(spec, store, artifacts / spec.study)
         maximize = spec.objectives[0].direction == "maximize"
         self.standings = Standings.of(study.get_trials(deepcopy=False), space, maximize)
@@ -136,10 +139,14 @@ class Ledger:
             result.number, values, lambda: open_trial.config, result.reason
         )
         ended = f"{result.reason.value.replace('_', ' ')} after epoch {result.epochs}"
-        scores = ", ".join(
-            f"{o.metric} {v:.4g}" for o, v in zip(self._spec.objectives, values, strict=True)
-        )
-        self._announce(open_trial, f"{ended}: {scores}" + (", the best so far" * is_best))
+        names: list[str] = [objective.metric for objective in self._spec.objectives]
+        metrics = dict(zip(names, values, strict=True))
+        best = ", the best so far" * is_best
+        self._announce(open_trial, f"{ended}: {scores(metrics)}{best}")
+        if is_best:
+            text = f"trial {result.number} is the best so far: {scores(metrics)}"
+            facts = {"trial": result.number, "values": metrics, "params": trial.params}
+            self._notifier.tell("new_best", text, facts)
 
     def _values(self, open_trial: OpenTrial, result: TrialResult) -> list[float]:
         objectives, reports = self._spec.objectives, open_trial.reports
@@ -158,6 +165,9 @@ class Ledger:
         self._study.tell(open_trial.trial, state=optuna.trial.TrialState.FAIL)
         self.standings.failures.add(number)
         self._announce(open_trial, f"failed: {error} (sweep show {number})")
+        self._notifier.tell(
+            "failure", f"trial {number} failed: {error}", {"trial": number, "error": error}
+        )
 
     def _announce(self, open_trial: OpenTrial, text: str) -> None:
         self._watcher.message(f"trial {open_trial.task.number} {text}")

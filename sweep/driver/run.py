@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sweep.data import DataRef
 from sweep.driver.ledger import Ledger
+from sweep.driver.notify import Notifier, tell_finish
 from sweep.driver.progress import Progress, Watcher
 from sweep.driver.provenance import study_record
 from sweep.driver.ready import ReadyQueue
@@ -47,6 +48,7 @@ def run_study(
     artifacts: Path,
     stop: StopFlag,
     grouping: Grouping | None = None,
+    notifier: Notifier | None = None,
 ) -> Progress:
     """Run a study, or what is left of it, until its budget is used up.
 
@@ -64,6 +66,7 @@ def run_study(
         stop: Ends the run early.
         grouping: Trials of equal groups are preferably trained by the same worker; those that
             the study's engine trains in one program if not given.
+        notifier: Tells others what happens; already started. Nobody is told if not given.
 
     Returns:
         The last progress.
@@ -85,13 +88,16 @@ def run_study(
         )
         study, storage = store.drive_study(spec.study)
         study.pruner = make_pruner(spec)
-        ledger = Ledger(spec, space, study, storage, store, data, watcher, artifacts)
+        notifier = notifier or Notifier(spec.study, ())
+        ledger = Ledger(spec, space, study, storage, store, data, watcher, notifier, artifacts)
         source = TrialSource(spec, space, study, storage, store, grouping or grouping_of(spec))
         driver = _Driver(spec, space, ledger, source, store, executor, data, watcher, stop)
         if driver.finished:
             return driver.progress()
         with executor:
-            return driver.run()
+            progress = driver.run()
+        tell_finish(notifier, progress, [objective.metric for objective in spec.objectives])
+        return progress
 
 
 class _Driver:
@@ -210,7 +216,8 @@ class _Driver:
                 self._ledger.fail(open_trial, reason, "", event.log)
             else:
                 last_step = max(open_trial.last_step, *(r.epoch for r in open_trial.reports), 0)
-                task = replace(open_trial.task, attempt=attempt + 1)
+                stall = event.reason if event.has_stalled else ""
+                task = replace(open_trial.task, attempt=attempt + 1, stall=stall)
                 restarts.append(OpenTrial(open_trial.trial, task, last_step, open_trial.group))
         self._ready.put_first(restarts)
         self._roster.lost(event.worker)

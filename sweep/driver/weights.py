@@ -2,9 +2,11 @@
 
 import logging
 import re
+import tempfile
 from pathlib import Path
 from typing import Final
 
+from sweep.errors import UsageError
 from sweep.spec.model import StudySpec
 from sweep.store import Store
 
@@ -28,6 +30,9 @@ class WeightsKeeper:
             spec: The study.
             store: Names the files kept.
             directory: Where they lie; made if missing.
+
+        Raises:
+            UsageError: It cannot be made, or nothing can be written in it.
         """
         self._study = spec.study
         self._keep = spec.keep_weights
@@ -37,7 +42,7 @@ class WeightsKeeper:
         self._directory = directory = directory.absolute()
         self._values: dict[int, float] = {}
         self._files: dict[int, Path] = {}
-        directory.mkdir(parents=True, exist_ok=True)
+        _make(directory)
         for row in store.trial_rows(spec.study):
             if row["weights"] and row["values"]:
                 self._values[row["number"]] = row["values"][0]
@@ -69,3 +74,17 @@ class WeightsKeeper:
 
     def _path(self, number: int) -> Path:
         return self._directory / f"trial-{number}.keras"
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise UsageError(
+            "the directory for weights and logs cannot be written",
+            where=str(directory),
+            received=error.strerror,
+            next_step="name another one with --artifacts",
+        ) from error

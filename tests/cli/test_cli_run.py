@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from hook_server import hook_server
 from terminal import Terminal
 
+from sweep.cli.commands.run import command as run_command
+from sweep.driver.notify import EVENT_KINDS
 from sweep.executors.process import ProcessExecutor
 
 HERE = Path(__file__).parent
@@ -236,3 +239,36 @@ def test_missing_data_is_an_error_before_anything_is_made(study, cli):
     assert outcome.code == 1
     assert "colours.npz" in outcome.err
     assert not Path("sweep.db").exists()
+
+
+def test_a_webhook_and_a_command_are_told(sweep, workdir, monkeypatch):
+    secret = workdir / "secret"
+    secret.write_text("5ecret\n")
+    with hook_server() as hook:
+        monkeypatch.setenv("SWEEP_NOTIFY_WEBHOOK", hook.url)
+        monkeypatch.setenv("SWEEP_WEBHOOK_SECRET_FILE", str(secret))
+        command = 'echo "$SWEEP_TEXT" >> told; exit 9'
+        options = ("--notify-command", command, "--notify-on", "finish")
+        outcome = sweep("run", "colours.yaml", *options)
+    assert outcome.code == 0, outcome.err
+    (document,) = hook.documents
+    assert document["event"] == "finish"
+    assert document["trials"]["finished"] == 4
+    assert hook.requests[0][0]["webhook-signature"].startswith("v1,")
+    assert (workdir / "told").read_text() == document["text"] + "\n"
+    assert "the command echo was not told of finish" in outcome.err
+    assert "status 9" in outcome.err
+    assert "5ecret" not in outcome.out + outcome.err
+
+
+def test_a_webhook_that_is_no_address_is_found_before_anything_else(sweep):
+    outcome = sweep("run", "colours.yaml", "--notify-webhook", "example.org/T0K3N")
+    assert outcome.code == 2
+    assert "the address of the webhook cannot be read" in outcome.err
+    assert "T0K3N" not in outcome.err
+    assert not Path("sweep.db").exists()
+
+
+def test_the_option_names_what_can_be_told():
+    (option,) = [p for p in run_command.params if p.name == "notify_on"]
+    assert tuple(option.type.choices) == EVENT_KINDS

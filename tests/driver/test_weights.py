@@ -7,6 +7,7 @@ import pytest
 from study_host import STUDY, Host, study_of
 
 from sweep.driver.weights import WeightsKeeper
+from sweep.errors import UsageError
 from sweep.store import Store
 
 
@@ -65,3 +66,11 @@ def test_names_hold_in_any_working_directory(
     monkeypatch.chdir(tmp_path)
     place = keeper(store, Path("relative"), keep=4).place_for(7, 0.0)
     assert place == tmp_path / "relative" / "trial-7.keras"
+
+
+def test_a_directory_that_cannot_be_made_is_named(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written") as caught:
+        keeper(store, tmp_path / "file" / "colours", keep=1)
+    assert caught.value.where == str(tmp_path / "file" / "colours")
+    assert "--artifacts" in str(caught.value.next_step)

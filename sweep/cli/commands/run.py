@@ -20,6 +20,7 @@ from sweep.cli.output import note, print_fields, print_json, warn
 from sweep.cli.text import differences, duration, metric, plural, short, time_split
 
 if TYPE_CHECKING:
+    from sweep.driver.notify import EventKind, Notifier
     from sweep.driver.progress import Progress
     from sweep.spec.model import StudySpec
     from sweep.store import Store
@@ -50,6 +51,28 @@ if TYPE_CHECKING:
     show_envvar=True,
     help="Where weights and logs go; beside the SQLite file if not given.",
 )
+@click.option(
+    "--notify-webhook",
+    metavar="URL",
+    envvar="SWEEP_NOTIFY_WEBHOOK",
+    show_envvar=True,
+    help="POST what happens there as JSON, signed with SWEEP_WEBHOOK_SECRET if that is set.",
+)
+@click.option(
+    "--notify-command",
+    metavar="COMMAND",
+    envvar="SWEEP_NOTIFY_COMMAND",
+    show_envvar=True,
+    help='Run this for what happens: JSON on its input, "$SWEEP_TEXT" in its environment.',
+)
+@click.option(
+    "--notify-on",
+    type=click.Choice(("finish", "new_best", "failure")),
+    multiple=True,
+    envvar="SWEEP_NOTIFY_ON",
+    show_envvar=True,
+    help="What both are told; everything if not given.",
+)
 @json_option
 def command(
     file: Path,
@@ -58,6 +81,9 @@ def command(
     data_dir: Path | None,
     workers: int | None,
     artifacts: Path | None,
+    notify_webhook: str | None,
+    notify_command: str | None,
+    notify_on: tuple["EventKind", ...],
     as_json: bool,
 ) -> int:
     """Run the study in FILE until its budget is spent, or resume it.
@@ -65,8 +91,10 @@ def command(
     Ctrl-C once finishes the running epochs, saves and says how to resume; twice leaves at once.
     Progress goes to standard error, the winner to standard output.
     """
+    from sweep.cli.notices import notify_targets
     from sweep.cli.selection import opened
     from sweep.data import prepare
+    from sweep.driver.notify import Notifier
     from sweep.driver.stop import StopFlag
     from sweep.executors.backends import check_backend
     from sweep.spec import load_study
@@ -75,6 +103,8 @@ def command(
     spec = load_study(file, overrides)
     _warn_of(spec)
     check_backend(spec.backend)
+    targets = notify_targets(notify_webhook, notify_command)
+    notifier = Notifier(spec.study, targets, notify_on, on_trouble=warn)
     data = prepare(spec.data, data_dir=data_dir, progress=note)
     if data.is_fallback:
         warn(
@@ -83,7 +113,7 @@ def command(
     directory = artifacts or artifacts_directory(storage)
     stop = StopFlag()
     with opened(storage, create=True) as store:
-        progress = _search(spec, store, data, directory, workers, stop)
+        progress = _search(spec, store, data, directory, workers, stop, notifier)
         winner = _winner(store, spec, progress)
     interrupted = stop.requested and progress.finished < progress.asked
     if as_json:
@@ -112,6 +142,7 @@ def _search(
     directory: Path,
     workers: int | None,
     stop: Any,
+    notifier: "Notifier",
 ) -> "Progress":
     from sweep.cli.frame import Frame
     from sweep.cli.interrupt import winding_down
@@ -126,7 +157,7 @@ def _search(
         spec.engine, data, backend=spec.backend, workers=workers, log_dir=logs
     )
     watcher = make_watcher(frame)
-    with watcher, winding_down(stop):
+    with watcher, winding_down(stop), notifier:
         return run_study(
             spec,
             store=store,
@@ -135,6 +166,7 @@ def _search(
             watcher=watcher,
             artifacts=directory,
             stop=stop,
+            notifier=notifier,
         )
 
 

@@ -11,7 +11,8 @@ next. The tree::
     ├── StoreError             the database cannot be used
     │   └── StudyMismatchError a study exists with another space, direction or data
     ├── ExecutorError          workers cannot be started or kept
-    └── TrialError             one trial failed; the study goes on
+    ├── TrialError             one trial failed; the study goes on
+    └── CheckpointError        a checkpoint is missing, damaged or another trial's
 """
 
 from typing import ClassVar
@@ -107,3 +108,7 @@ class ExecutorError(SweepError):
 
 class TrialError(SweepError):
     """One trial failed; the study goes on."""
+
+
+class CheckpointError(SweepError):
+    """A trial cannot go on from a checkpoint: it is missing, damaged or another trial's."""

@@ -355,6 +355,9 @@ class TrialTask:
         attempt: 1, or more if a worker was lost while it trained.
         stall: How the engine hung in the attempt before; empty if it did not. What hung once
             would hang again, so it trains some other way if it knows one.
+        artifacts: Where the study's files are, its checkpoints among them; None to write none.
+        checkpoint: Name of the checkpoint to go on from; None to begin at the first epoch.
+        checkpoint_epoch: The last epoch before that checkpoint; 0 without one.
     """
 
     number: int
@@ -362,6 +365,9 @@ class TrialTask:
     seed: int
     attempt: int = 1
     stall: str = ""
+    artifacts: str | None = None
+    checkpoint: str | None = None
+    checkpoint_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +384,7 @@ class EpochReport:
         learning_rate: Rate of the epoch's last step.
         seconds: Wall time of the epoch, validation included.
         finished: Why the trial needs no further epoch, or None if it goes on.
+        checkpoint: Name of the checkpoint written after the epoch, if one was.
     """
 
     number: int
@@ -389,6 +396,7 @@ class EpochReport:
     learning_rate: float
     seconds: float
     finished: StopReason | None = None
+    checkpoint: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,11 +409,14 @@ class TrialResult:
         epochs: Epochs trained.
         kept_epoch: Epoch whose weights were kept, from 1; 0 if no epoch was finished.
         parameters: Number of trainable and non-trainable weights of the network.
-        seconds: Wall time from admission to retirement.
+        seconds: Wall time from admission to retirement; of a trial that went on from a
+            checkpoint, with the time up to there.
         engine: Name of the engine that trained it.
         device: Device it ran on, for example `cpu:0` or `gpu:1`.
         weights: File of the kept weights, if they were asked for.
         remark: A sentence about what was unusual in its training; empty if nothing was.
+        checkpoint: Name of the checkpoint that an interrupted trial goes on from, if one was
+            written when it was retired.
     """
 
     number: int
@@ -418,6 +429,7 @@ class TrialResult:
     device: str
     weights: str | None = None
     remark: str = ""
+    checkpoint: str | None = None
 
 
 def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 import optuna
 
 from sweep.data import DataRef
+from sweep.driver.checkpoints import CheckpointKeeper
 from sweep.driver.notify import Notifier, scores
 from sweep.driver.objective import (
     diverged_values,
@@ -17,6 +18,7 @@ from sweep.driver.progress import Watcher
 from sweep.driver.source import OpenTrial
 from sweep.driver.standings import STOP_REASON, Standings
 from sweep.driver.weights import WeightsKeeper
+from sweep.executors.artifacts import Checkpoints
 from sweep.executors.base import Retirement
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
@@ -29,6 +31,7 @@ class Ledger:
 
     Attributes:
         standings: The study's finished trials.
+        artifacts: Where the files of the study are.
         trial_epochs: Epochs trained by this run.
         concluded: Trials that ran to an end in this run.
     """
@@ -53,7 +56,11 @@ class Ledger:
         self._data = data
         self._watcher = watcher
         self._notifier = notifier
-        self._weights = WeightsKeeper(spec, store, artifacts / spec.study)
+        # Whoever reads its name later may do so from another working directory.
+        directory = (artifacts / spec.study).absolute()
+        self.artifacts = str(directory)
+        self._weights = WeightsKeeper(spec, store, directory)
+        self._checkpoints = CheckpointKeeper(spec.study, store, Checkpoints.at(self.artifacts))
         maximize = spec.objectives[0].direction == "maximize"
         self.standings = Standings.of(study.get_trials(deepcopy=False), space, maximize)
         self.trial_epochs = 0
@@ -71,12 +78,24 @@ class Ledger:
         Returns:
             For each report what is to be done, None if the trial goes on.
         """
-        self._store.epochs_finished(self._spec.study, reports)
+        study = self._spec.study
+        for report in reports:
+            if trials[report.number].has_lost_its_checkpoint(report):
+                trials[report.number].goes_on_from(None, epoch=0)
+                self._store.checkpoint_dropped(study, report.number)
+        self._store.epochs_finished(study, reports)
         with self._storage.batch():
-            return [self._judge(report, trials[report.number]) for report in reports]
+            verdicts = [self._judge(report, trials[report.number]) for report in reports]
+        # Not before the verdict is known: a trial that goes on from there would never get it.
+        kept = [r for r, v in zip(reports, verdicts, strict=True) if r.checkpoint and v is None]
+        if kept:
+            self._store.checkpoints_written(study, kept)
+        for report in kept:
+            trials[report.number].goes_on_from(report.checkpoint, report.epoch)
+        return verdicts
 
     def _judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
-        open_trial.reports.append(report)
+        open_trial.add(report)
         self.trial_epochs += 1
         pruned = self._report_to_pruner(report, open_trial)
         if report.finished is not None:
@@ -121,6 +140,10 @@ class Ledger:
         self._store.trial_ended(self._spec.study, result, worker)
         if result.reason is StopReason.INTERRUPTED:
             return
+        self._tell(open_trial, result)
+        self._drop_checkpoints(open_trial)
+
+    def _tell(self, open_trial: OpenTrial, result: TrialResult) -> None:
         self.concluded += 1
         trial = open_trial.trial
         with self._storage.batch():
@@ -163,11 +186,16 @@ class Ledger:
         number = open_trial.task.number
         self._store.trial_failed(self._spec.study, number, error, traceback, log)
         self._study.tell(open_trial.trial, state=optuna.trial.TrialState.FAIL)
+        self._drop_checkpoints(open_trial)
         self.standings.failures.add(number)
         self._announce(open_trial, f"failed: {error} (sweep show {number})")
         self._notifier.tell(
             "failure", f"trial {number} failed: {error}", {"trial": number, "error": error}
         )
+
+    def _drop_checkpoints(self, open_trial: OpenTrial) -> None:
+        task = open_trial.task
+        self._checkpoints.drop(task.number, is_known=task.checkpoint is not None)
 
     def _announce(self, open_trial: OpenTrial, text: str) -> None:
         self._watcher.message(f"trial {open_trial.task.number} {text}")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from sweep.data import DataRef
@@ -14,7 +13,7 @@ from sweep.driver.ready import ReadyQueue
 from sweep.driver.retry import RETRY_OF
 from sweep.driver.roster import Roster, Seat
 from sweep.driver.sampling import check_sampler, make_pruner
-from sweep.driver.source import Grouping, OpenTrial, TrialSource, grouping_of
+from sweep.driver.source import Grouping, OpenTrial, TrialSource
 from sweep.driver.stop import StopFlag
 from sweep.driver.timing import TimeKeeper
 from sweep.executors.base import (
@@ -53,7 +52,8 @@ def run_study(
     """Run a study, or what is left of it, until its budget is used up.
 
     Every epoch is in the database before the worker goes on, so a kill at any moment costs at most
-    the epochs of the trials in training: the next call starts those again under their numbers.
+    the epochs of the trials in training since their last checkpoints, from which the next call
+    lets them go on under their numbers.
     Trials are asked for ahead, so that no slot waits for the sampler.
 
     Args:
@@ -62,7 +62,7 @@ def run_study(
         executor: Who trains; started here if there is anything to train, and closed.
         data: What to train on.
         watcher: Is told how it goes.
-        artifacts: Directory for the weights of the best trials.
+        artifacts: Directory for checkpoints and for the weights of the best trials.
         stop: Ends the run early.
         grouping: Trials of equal groups are preferably trained by the same worker; those that
             the study's engine trains in one program if not given.
@@ -90,7 +90,7 @@ def run_study(
         study.pruner = make_pruner(spec)
         notifier = notifier or Notifier(spec.study, ())
         ledger = Ledger(spec, space, study, storage, store, data, watcher, notifier, artifacts)
-        source = TrialSource(spec, space, study, storage, store, grouping or grouping_of(spec))
+        source = TrialSource(spec, space, study, storage, store, grouping, ledger.artifacts)
         driver = _Driver(spec, space, ledger, source, store, executor, data, watcher, stop)
         if driver.finished:
             return driver.progress()
@@ -148,7 +148,7 @@ class _Driver:
         study = self._spec.study
         if count := self._source.interrupted:
             what = "one interrupted trial" if count == 1 else f"{count} interrupted trials"
-            self._watcher.message(f"starting {what} again")
+            self._watcher.message(f"taking up {what}")
         self._watcher.update(self.progress())
         run_id = self._store.run_started(study, self._times.split())
         while not (self.finished or (self._stopping and not self._roster.running)):
@@ -204,7 +204,7 @@ class _Driver:
         return tuple(verdict for verdict in verdicts if verdict is not None)
 
     def _lose(self, event: WorkerLost) -> None:
-        """A worker died: its trials start again once, then they fail with the reason."""
+        """A worker died: its trials are taken up once, then they fail with the reason."""
         self._store.worker_lost(self._spec.study, event.worker, event.reason)
         self._watcher.message(f"worker {event.worker} {event.reason}; a new one takes its place")
         seat = self._roster.seats[event.worker]
@@ -215,10 +215,8 @@ class _Driver:
                 reason = f"worker lost in attempt {attempt}: {event.reason}"
                 self._ledger.fail(open_trial, reason, "", event.log)
             else:
-                last_step = max(open_trial.last_step, *(r.epoch for r in open_trial.reports), 0)
                 stall = event.reason if event.has_stalled else ""
-                task = replace(open_trial.task, attempt=attempt + 1, stall=stall)
-                restarts.append(OpenTrial(open_trial.trial, task, last_step, open_trial.group))
+                restarts.append(open_trial.next_attempt(stall))
         self._ready.put_first(restarts)
         self._roster.lost(event.worker)
         self._times.lost(event.worker)
@@ -300,7 +298,8 @@ class _Driver:
         in_training = sum(len(open_trial.reports) for open_trial in in_slots)
         per_trial = float(self._most_epochs)
         if concluded:
-            per_trial = (trained - in_training) / concluded
+            earlier = sum(open_trial.earlier for open_trial in in_slots)
+            per_trial = (trained + earlier - in_training) / concluded
         left = (self._asked - self._standings.finished) * per_trial - in_training
         seconds = time.monotonic() - self._trains_since
         return max(left, 0.0) * seconds / trained

@@ -1,8 +1,9 @@
 """Where trials come from: interrupted ones first, then enqueued ones, then the sampler."""
 
+import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -15,6 +16,8 @@ from sweep.spec.model import StudySpec
 from sweep.store import DrivingStorage, Store
 from sweep.trial import EpochReport, TrialConfig, TrialTask, trial_seed
 
+_METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+
 
 @dataclass(slots=True)
 class OpenTrial:
@@ -24,9 +27,10 @@ class OpenTrial:
         trial: Optuna's side of it.
         task: What a worker is given.
         last_step: The last epoch that Optuna knows of, over all attempts.
+        earlier: How many of its epochs were trained before its present attempt began.
         group: Trials of equal groups are best trained by the same worker.
         overtaken: How often a later trial was started before it.
-        reports: The epochs of the present attempt.
+        reports: Its epochs, those before the checkpoint that it went on from included.
     """
 
     trial: optuna.trial.Trial
@@ -35,11 +39,51 @@ class OpenTrial:
     group: Hashable = None
     overtaken: int = 0
     reports: list[EpochReport] = field(default_factory=list)
+    earlier: int = 0
 
     @property
     def config(self) -> TrialConfig:
         """What it trains."""
         return self.task.config
+
+    def add(self, report: EpochReport) -> None:
+        """Take in an epoch, in the place of all that an earlier attempt knew from there on."""
+        before = report.epoch - 1
+        self.reports[before:] = [report]
+        self.earlier = min(self.earlier, before)
+
+    def has_lost_its_checkpoint(self, report: EpochReport) -> bool:
+        """Whether the worker did not go on from the checkpoint that it was to go on from."""
+        return report.epoch <= self.task.checkpoint_epoch
+
+    def goes_on_from(self, checkpoint: str | None, epoch: int) -> None:
+        """From now on a restart begins after this checkpoint's epoch; None for the first."""
+        self.task = replace(self.task, checkpoint=checkpoint, checkpoint_epoch=epoch)
+
+    def next_attempt(self, stall: str) -> "OpenTrial":
+        """The trial as it starts once more after its worker was lost.
+
+        Args:
+            stall: How its engine hung; empty if it did not.
+        """
+        task = replace(self.task, attempt=self.task.attempt + 1, stall=stall)
+        last_step = max(self.last_step, len(self.reports))
+        return self.restarted(task, last_step, self.reports)
+
+    def restarted(
+        self, task: TrialTask, last_step: int, reports: Sequence[EpochReport]
+    ) -> "OpenTrial":
+        """The trial as it starts from the checkpoint of `task`, if that has one.
+
+        Args:
+            task: What a worker is given.
+            last_step: The last epoch that Optuna knows of.
+            reports: The epochs that it trained before.
+        """
+        epoch = task.checkpoint_epoch
+        return replace(
+            self, task=task, last_step=last_step, reports=list(reports[:epoch]), earlier=epoch
+        )
 
 
 Grouping = Callable[[TrialConfig], Hashable]
@@ -61,41 +105,68 @@ class TrialSource:
         study: optuna.Study,
         storage: DrivingStorage,
         store: Store,
-        grouping: Grouping,
+        grouping: Grouping | None,
+        artifacts: str,
     ) -> None:
-        """Find the trials that a stopped run left in state RUNNING."""
+        """Find the trials that a stopped run left in state RUNNING.
+
+        Args:
+            spec: The study.
+            space: Its search space.
+            study: Optuna's side of it.
+            storage: What the study is held in.
+            store: Knows how far interrupted trials are.
+            grouping: Groups trials; None for what suits the study's engine.
+            artifacts: Where the study's files are.
+        """
         self._spec = spec
         self._space = space
         self._study = study
         self._storage = storage
-        self._grouping = grouping
+        self._store = store
+        self._grouping = grouping or grouping_of(spec)
+        self._artifacts = artifacts
         self._left = deque(store.unfinished(spec.study))
         self._grid = self._rest_of_grid() if spec.sampler.name == "grid" else None
 
     @property
     def interrupted(self) -> int:
-        """Trials that an earlier run started and that are still to be started again."""
+        """Trials that an earlier run started and that are still to go on."""
         return sum(row["state"] == "RUNNING" for row in self._left)
 
     def next(self) -> OpenTrial:
         """The next trial: one left by an earlier run, one enqueued, or a new one."""
         if self._left:
-            trial = optuna.trial.Trial(self._study, self._left.popleft()["trial_id"])
-            known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
-            return self._open(trial, last_step=max(known, default=0))
+            return self._taken_up(self._left.popleft())
         if self._grid is not None and not self._has_waiting():
             index, params = next(self._grid)
             self._study.enqueue_trial(dict(params), user_attrs={"grid_index": index})
         return self._open(self._study.ask())
 
-    def _open(self, trial: optuna.trial.Trial, last_step: int = 0) -> OpenTrial:
+    def _taken_up(self, row: Mapping[str, Any]) -> OpenTrial:
+        """A trial that an earlier run left: to go on from its checkpoint, if it has one."""
+        trial = optuna.trial.Trial(self._study, row["trial_id"])
+        open_trial = self._open(trial)
+        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        last_step = max(known, default=0)
+        if row["checkpoint"] is None:
+            return replace(open_trial, last_step=last_step)
+        epochs = self._store.epoch_rows(self._spec.study, trial.number)
+        task = replace(
+            open_trial.task,
+            checkpoint=row["checkpoint"],
+            checkpoint_epoch=row["checkpoint_epoch"],
+        )
+        return open_trial.restarted(task, last_step, [_report(epoch) for epoch in epochs])
+
+    def _open(self, trial: optuna.trial.Trial) -> OpenTrial:
         # The sampler is asked when the space suggests its first parameter, so it can be set here.
         self._study.sampler = make_sampler(self._spec, trial.number)
         with self._storage.batch():
             config = self._space.suggest(trial)
         seed = trial_seed(self._spec.seed, trial.number)
-        task = TrialTask(trial.number, config, seed)
-        return OpenTrial(trial, task, last_step, self._grouping(config))
+        task = TrialTask(trial.number, config, seed, artifacts=self._artifacts)
+        return OpenTrial(trial, task, last_step=0, group=self._grouping(config))
 
     def _has_waiting(self) -> bool:
         waiting = (optuna.trial.TrialState.WAITING,)
@@ -107,3 +178,10 @@ class TrialSource:
         taken = [t.user_attrs["grid_index"] for t in trials if "grid_index" in t.user_attrs]
         first = max(taken, default=-1) + 1
         return islice(enumerate(self._space.enumerate()), first, None)
+
+
+def _report(row: Mapping[str, Any]) -> EpochReport:
+    """An epoch as it was reported."""
+    names = ("number", "epoch", "seconds", "learning_rate", *_METRICS)
+    values: dict[str, Any] = {name: row[name] for name in names}
+    return EpochReport(**{name: math.nan if v is None else v for name, v in values.items()})

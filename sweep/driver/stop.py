@@ -6,7 +6,7 @@ import threading
 class StopFlag:
     """Set once, from a signal handler or another thread; the driver then winds down.
 
-    Running trials finish their epoch and are interrupted; the next run starts them again.
+    Running trials finish their epoch and are interrupted; the next run goes on with them.
     """
 
     def __init__(self) -> None:

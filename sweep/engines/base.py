@@ -4,6 +4,8 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from sweep.engines.checkpoint import Checkpoint
+from sweep.errors import TrialError
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
 
@@ -32,12 +34,19 @@ class Engine(ABC):
     compile_seconds: float = 0.0
 
     @abstractmethod
-    def admit(self, task: TrialTask) -> None:
-        """Place a trial in a free slot; its first epoch is the next one to run.
+    def admit(self, task: TrialTask, checkpoint: Checkpoint | None = None) -> None:
+        """Place a trial in a free slot.
+
+        Args:
+            task: The trial.
+            checkpoint: What it goes on from; None to begin with its first epoch. On a device of
+                the same kind it computes exactly what it would have without the break.
 
         Raises:
+            CheckpointError: The checkpoint is of another trial, engine, precision or data.
             TrialError: The trial cannot be built, no slot is free, or its number is active
-                already. The other slots are unharmed.
+                already.
+                After any error the trial has no slot, and the other slots are unharmed.
         """
 
     @property
@@ -61,6 +70,17 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def checkpoint(self, number: int) -> Checkpoint:
+        """What an active trial needs to go on after its last epoch; it is not disturbed.
+
+        Args:
+            number: Number of a trial that has trained an epoch and is not finished.
+
+        Raises:
+            TrialError: No such trial is active.
+        """
+
+    @abstractmethod
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
         """Take a trial out of its slot.
 
@@ -81,3 +101,11 @@ class Engine(ABC):
     @abstractmethod
     def abandon(self) -> None:
         """Empty every slot without results, after a failure. The engine can be used again."""
+
+    def _not_active(self, number: int) -> TrialError:
+        """The error of whoever names a trial that has no slot."""
+        return TrialError(
+            "no such trial is active",
+            where=f"trial {number} on {self.device}",
+            received=f"active: {self.active}",
+        )

@@ -1,7 +1,9 @@
 """What a trial remembers from epoch to epoch: when to stop, when to lower the rate."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,6 +131,28 @@ class TrialCourse:
         self._config = config
         self._early_stopping = EarlyStopping.from_config(config)
         self._plateau = Plateau.from_config(config)
+
+    def state(self) -> dict[str, Any]:
+        """All that `restore` needs, in the types of JSON."""
+        stopping, plateau = self._early_stopping, self._plateau
+        return {
+            "epochs": self.epochs,
+            "rate": self.rate,
+            "early_stopping": stopping and [stopping.best, stopping.best_epoch, stopping.wait],
+            "plateau": plateau and [plateau.best, plateau.wait],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another course of the same configuration was, between two epochs.
+
+        Args:
+            state: What its `state` was.
+        """
+        self.epochs, self.rate = state["epochs"], state["rate"]
+        if (stopping := self._early_stopping) is not None:
+            stopping.best, stopping.best_epoch, stopping.wait = state["early_stopping"]
+        if (plateau := self._plateau) is not None:
+            plateau.best, plateau.wait = state["plateau"]
 
     @property
     def kept_epoch(self) -> int:

@@ -61,8 +61,8 @@ class CohortReported:
         reports: The epoch of each trial trained.
         train_seconds: Wall time of training and validation.
         compile_seconds: Wall time, since the last report, of building and compiling programs, of
-            placing trials in slots and of taking them out, of epochs that failed, and of starting
-            afresh.
+            placing trials in slots and of taking them out, of checkpoints, of epochs that failed,
+            and of starting afresh.
     """
 
     worker: str

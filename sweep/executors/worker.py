@@ -5,13 +5,11 @@ them hold before TensorFlow is loaded. It ends as soon as the parent closes the 
 even in the middle of an epoch.
 """
 
-import ctypes
 import faulthandler
 import importlib
 import logging
 import os
 import pickle
-import resource
 import select
 import signal
 import socket
@@ -20,7 +18,6 @@ import textwrap
 import threading
 import time
 import traceback
-from pathlib import Path
 from typing import cast
 
 from sweep.engines.base import Engine
@@ -32,12 +29,13 @@ from sweep.executors.base import (
     TrialRetired,
     WorkerReady,
 )
+from sweep.executors.checkpoints import TrialCheckpoints
 from sweep.executors.protocol import Channel, HangUpError, Heartbeat, Setup, tail
+from sweep.executors.system import die_with_parent, resident_bytes
 from sweep.trial import TrialTask
 
 _log = logging.getLogger(__name__)
 
-_PR_SET_PDEATHSIG = 1
 _LARGEST_LOG_BYTES = 1 << 24
 _ERROR_CHARACTERS = 500
 # Of a worker without trials: it holds nothing but what was not given back.
@@ -100,6 +98,7 @@ class Worker:
         self._channel = channel
         self._pulse = pulse
         self._engine = engine
+        self._checkpoints = TrialCheckpoints(engine)
         self._has_trained = False
         self._unreported_seconds = 0.0
 
@@ -145,13 +144,13 @@ class Worker:
         Libraries never give back the memory of some things, such as programs compiled by XLA.
         A directive that comes meanwhile waits in the socket.
         """
-        is_grown = self._has_trained and _resident_bytes() > _MOST_RESIDENT_BYTES
+        is_grown = self._has_trained and resident_bytes() > _MOST_RESIDENT_BYTES
         if self._engine.active or not is_grown:
             return
         with self._channel.quiet() as is_drained:
             if not is_drained:
                 return
-            _log.info("starting afresh: this process has grown to %d bytes", _resident_bytes())
+            _log.info("starting afresh: this process has grown to %d bytes", resident_bytes())
             since = time.monotonic() - self._unreported_seconds
             setup = os.memfd_create("setup", 0)
             os.write(setup, pickle.dumps((self._setup, since)))
@@ -162,7 +161,7 @@ class Worker:
 
     def _retire(self, retirement: Retirement) -> None:
         try:
-            result = self._engine.retire(retirement.number, retirement.reason, retirement.save_to)
+            result = self._checkpoints.retire(retirement)
         except Exception as error:  # noqa: BLE001 - it fails trials, not the worker
             lost = {retirement.number}
             if retirement.number in self._engine.active:
@@ -175,7 +174,7 @@ class Worker:
 
     def _admit(self, task: TrialTask) -> None:
         try:
-            self._engine.admit(task)
+            self._checkpoints.admit(task)
         except Exception as error:  # noqa: BLE001 - it fails trials, not the worker
             self._fail([task.number], error)
 
@@ -195,6 +194,8 @@ class Worker:
                 continue
             seconds = time.monotonic() - started
             compile_seconds = min(self._engine.compile_seconds - compiled, seconds)
+            reports = self._checkpoints.after_epoch(reports)
+            self._unreported_seconds += time.monotonic() - started - seconds
             self._channel.send(
                 CohortReported(
                     worker=self._setup.worker,
@@ -243,7 +244,7 @@ def main() -> None:
         else:
             setup = cast(Setup, channel.receive())
         if setup.dies_with_parent:
-            _die_with_parent(setup.parent)
+            die_with_parent(setup.parent)
         pulse = Pulse(channel, setup.heartbeat_seconds)
         pulse.start()
         engine = _make_engine(setup)
@@ -270,24 +271,6 @@ def _kept_setup(descriptor: int) -> tuple[Setup, float]:
     with os.fdopen(descriptor, "rb") as file:
         file.seek(0)
         return cast(tuple[Setup, float], pickle.load(file))
-
-
-def _resident_bytes() -> int:
-    """Memory of this process that is not on disk; 0 where the system does not tell."""
-    statistics = Path("/proc/self/statm")
-    if not statistics.exists():
-        return 0
-    _, resident, shared = statistics.read_text().split()[:3]
-    return (int(resident) - int(shared)) * resource.getpagesize()
-
-
-def _die_with_parent(parent: int) -> None:
-    """Let the kernel kill this process when the parent dies, even in the middle of C code."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
-        _log.warning("prctl failed: %s", os.strerror(ctypes.get_errno()))
-    if os.getppid() != parent:
-        os._exit(0)
 
 
 def _bound_log() -> None:

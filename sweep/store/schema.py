@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 VERSION_TABLE: Final = "sweep_alembic_version"
 
 
@@ -148,6 +148,8 @@ trials = Table(
     Column("traceback", Text, comment="Python traceback of the failure"),
     Column("log", Text, comment="last lines that the worker of a failed trial wrote"),
     Column("remark", Text, comment="what was unusual in its training, a sentence"),
+    Column("checkpoint", Text, comment="name of the checkpoint that it would go on from"),
+    Column("checkpoint_epoch", Integer, comment="last epoch before that checkpoint"),
     UniqueConstraint("study_id", "number", name="uq_sweep_trials_study_id_number"),
     comment="how each trial was trained and ended; one row per trial, of its last attempt",
 )

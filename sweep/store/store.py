@@ -180,13 +180,16 @@ class Store:
     # Writers
 
     def trial_started(self, study: str, task: TrialTask, worker: str) -> None:
-        """A trial begins at its first epoch; whatever an earlier attempt left is removed."""
+        """A trial begins after its checkpoint, or anew; all that was later is removed."""
         with self._writing(study) as (connection, study_id):
             trial_id = self._trial_id(study_id, task.number)
             writers.trial_started(connection, study_id, trial_id, task, worker)
 
     def epochs_finished(self, study: str, reports: Sequence[EpochReport]) -> None:
-        """Trials that were started finished an epoch; NaN and infinity become NULL."""
+        """Trials that were started finished an epoch; NaN and infinity become NULL.
+
+        Whatever an earlier attempt left of later epochs is removed.
+        """
         with self._writing(study) as (connection, study_id):
             writers.epochs_finished(connection, study_id, reports)
 
@@ -199,6 +202,19 @@ class Store:
         """A trial raised an error. Call it before `tell`."""
         with self._writing(study) as (connection, study_id):
             writers.trial_failed(connection, study_id, number, error, traceback, log)
+
+    def checkpoints_written(self, study: str, reports: Sequence[EpochReport]) -> None:
+        """Trials go on from the checkpoints that these reports name, if they are taken up again.
+
+        Call it after `epochs_finished`, and after what was decided about the epoch is written.
+        """
+        with self._writing(study) as (connection, study_id):
+            writers.checkpoints_written(connection, study_id, reports)
+
+    def checkpoint_dropped(self, study: str, number: int) -> None:
+        """A trial has no checkpoint any more; if it is taken up again, it begins anew."""
+        with self._writing(study) as (connection, study_id):
+            writers.checkpoint_dropped(connection, study_id, number)
 
     def weights_dropped(self, study: str, number: int) -> None:
         """The file of a trial's weights is about to be removed."""
@@ -294,7 +310,7 @@ class Store:
             return row | queries.trial_texts(connection, study_id, number)
 
     def unfinished(self, study: str) -> Rows:
-        """Trials that are RUNNING in Optuna: after a kill or an interrupt, those to start again.
+        """Trials that are RUNNING in Optuna: after a kill or an interrupt, those to take up again.
 
         Returns:
             Rows as in `trial_rows`, with Optuna's `trial_id`. `config` is empty where the trial

@@ -17,25 +17,28 @@ from sweep.trial import EpochReport, TrialResult, TrialTask
 def trial_started(
     connection: Connection, study_id: int, trial_id: int, task: TrialTask, worker: str
 ) -> None:
-    """Write a trial's row anew; what an earlier attempt left goes with the old row."""
-    connection.execute(delete(trials).where(trials.c.trial_id == trial_id))
-    connection.execute(
-        insert(trials),
-        {
-            "trial_id": trial_id,
-            "study_id": study_id,
-            "number": task.number,
-            "config": task.config.to_dict(),
-            "seed": task.seed,
-            "attempt": task.attempt,
-            "worker": worker,
-            "started_at": _now(),
-        },
-    )
+    """Write a trial's row anew, and forget the epochs that it will train again."""
+    was = epochs.c.trial_id == trial_id
+    connection.execute(delete(epochs).where(was, epochs.c.epoch > task.checkpoint_epoch))
+    row: dict[str, Any] = dict.fromkeys(trials.columns.keys()) | {
+        "trial_id": trial_id,
+        "study_id": study_id,
+        "number": task.number,
+        "config": task.config.to_dict(),
+        "seed": task.seed,
+        "attempt": task.attempt,
+        "worker": worker,
+        "started_at": _now(),
+        "checkpoint": task.checkpoint,
+        "checkpoint_epoch": task.checkpoint_epoch or None,
+    }
+    # Not deleted, for its epochs would go with it.
+    if connection.execute(update(trials).where(trials.c.trial_id == trial_id), row).rowcount == 0:
+        connection.execute(insert(trials), row)
 
 
 def epochs_finished(connection: Connection, study_id: int, reports: Sequence[EpochReport]) -> None:
-    """Write epochs, over those of the same trial and epoch if there are any."""
+    """Write epochs, over all that an earlier attempt left of the same trial from there on."""
     ids = _trial_ids(connection, study_id, {report.number for report in reports})
     reported_at = _now()
     rows = [
@@ -55,7 +58,7 @@ def epochs_finished(connection: Connection, study_id: int, reports: Sequence[Epo
     if rows:
         same = (
             epochs.c.trial_id == bindparam("of_trial"),
-            epochs.c.epoch == bindparam("of_epoch"),
+            epochs.c.epoch >= bindparam("of_epoch"),
         )
         keys = [{"of_trial": row["trial_id"], "of_epoch": row["epoch"]} for row in rows]
         connection.execute(delete(epochs).where(*same), keys)
@@ -64,24 +67,22 @@ def epochs_finished(connection: Connection, study_id: int, reports: Sequence[Epo
 
 def trial_ended(connection: Connection, study_id: int, result: TrialResult, worker: str) -> None:
     """Complete the row of a trial that was started."""
-    _update_trial(
-        connection,
-        study_id,
-        result.number,
-        {
-            "worker": worker,
-            "ended_at": _now(),
-            "engine": result.engine,
-            "device": result.device,
-            "seconds": result.seconds,
-            "epochs": result.epochs,
-            "kept_epoch": result.kept_epoch,
-            "parameters": result.parameters,
-            "stop_reason": result.reason.value,
-            "weights": result.weights,
-            "remark": result.remark or None,
-        },
-    )
+    values = {
+        "worker": worker,
+        "ended_at": _now(),
+        "engine": result.engine,
+        "device": result.device,
+        "seconds": result.seconds,
+        "epochs": result.epochs,
+        "kept_epoch": result.kept_epoch,
+        "parameters": result.parameters,
+        "stop_reason": result.reason.value,
+        "weights": result.weights,
+        "remark": result.remark or None,
+    }
+    if result.checkpoint is not None:
+        values |= {"checkpoint": result.checkpoint, "checkpoint_epoch": result.epochs}
+    _update_trial(connection, study_id, result.number, values)
 
 
 def trial_failed(
@@ -89,6 +90,21 @@ def trial_failed(
 ) -> None:
     """Note on a trial that was started why it failed."""
     values = {"ended_at": _now(), "error": error, "traceback": traceback, "log": log}
+    _update_trial(connection, study_id, number, values)
+
+
+def checkpoints_written(
+    connection: Connection, study_id: int, reports: Sequence[EpochReport]
+) -> None:
+    """Note on trials that were started where they would go on."""
+    for report in reports:
+        values = {"checkpoint": report.checkpoint, "checkpoint_epoch": report.epoch}
+        _update_trial(connection, study_id, report.number, values)
+
+
+def checkpoint_dropped(connection: Connection, study_id: int, number: int) -> None:
+    """Forget a trial's checkpoint."""
+    values = {"checkpoint": None, "checkpoint_epoch": None}
     _update_trial(connection, study_id, number, values)
 
 

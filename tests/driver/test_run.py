@@ -242,7 +242,7 @@ def test_a_stopped_study_resumes_with_the_figures_of_an_undisturbed_one(tmp_path
     listener = Listener()
     progress = stopped.run(study_of(), listener)
     assert progress.finished == 12
-    assert "starting one interrupted trial again" in listener.messages
+    assert "taking up one interrupted trial" in listener.messages
     assert figures(stopped) == figures(undisturbed)
 
 

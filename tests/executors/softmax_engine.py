@@ -6,6 +6,7 @@ plays no part in softmax regression, so the tests use the depth of a trial to na
 """
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -18,7 +19,9 @@ import numpy.typing as npt
 
 from sweep.data import DataRef, open_split
 from sweep.engines.base import Engine
+from sweep.engines.checkpoint import Checkpoint, Owner
 from sweep.errors import TrialError
+from sweep.executors import checkpoints
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask, stream_seed
 
 Floats = npt.NDArray[np.float64]
@@ -47,6 +50,7 @@ class Slot:
     random: np.random.Generator
     started: float
     epochs: int = 0
+    remark: str = ""
     finished: StopReason | None = None
 
 
@@ -65,7 +69,7 @@ class SoftmaxEngine(Engine):
     def active(self) -> tuple[int, ...]:
         return tuple(self._slots)
 
-    def admit(self, task: TrialTask) -> None:
+    def admit(self, task: TrialTask, checkpoint: Checkpoint | None = None) -> None:
         if task.number in self._slots or len(self._slots) == self.capacity:
             raise TrialError(
                 f"no place for trial {task.number}",
@@ -74,7 +78,29 @@ class SoftmaxEngine(Engine):
         random = np.random.default_rng(stream_seed(task.seed, "weights"))
         inputs = self._train[0].shape[1]
         weights = random.normal(0, 0.01, (inputs, self._data.classes))
-        self._slots[task.number] = Slot(task, weights, random, time.monotonic())
+        slot = Slot(task, weights, random, time.monotonic())
+        if checkpoint is not None:
+            checkpoint.must_belong_to(self._owner(task))
+            slot.weights = checkpoint.arrays_like({"weights": weights})["weights"]
+            slot.random.bit_generator.state = checkpoint.state["random"]
+            slot.epochs, slot.remark = checkpoint.epoch, checkpoint.remark
+            slot.started -= checkpoint.seconds
+        self._slots[task.number] = slot
+
+    def checkpoint(self, number: int) -> Checkpoint:
+        slot = self._slots[number]
+        return Checkpoint(
+            owner=self._owner(slot.task),
+            epoch=slot.epochs,
+            seconds=time.monotonic() - slot.started,
+            device=self.device,
+            state={"random": slot.random.bit_generator.state},
+            arrays={"weights": slot.weights},
+            remark=slot.remark,
+        )
+
+    def _owner(self, task: TrialTask) -> Owner:
+        return Owner.of(self.name, "numpy", "float64", task, self._data)
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
         return tuple(self._epoch(s) for s in self._slots.values() if s.finished is None)
@@ -129,6 +155,7 @@ class SoftmaxEngine(Engine):
             engine=self.name,
             device=self.device,
             weights=None if save_to is None else str(save_to),
+            remark=slot.remark,
         )
 
     def abandon(self) -> None:
@@ -138,10 +165,10 @@ class SoftmaxEngine(Engine):
 class FaultyEngine(SoftmaxEngine):
     """The same, but trials of certain depths break it."""
 
-    def admit(self, task: TrialTask) -> None:
+    def admit(self, task: TrialTask, checkpoint: Checkpoint | None = None) -> None:
         if task.config.depth == RAISES_AT_ADMISSION:
             raise TrialError("the trial cannot be built", received="depth 101")
-        super().admit(task)
+        super().admit(task, checkpoint)
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
         broken = [
@@ -221,6 +248,12 @@ def make_engine(name: str, data: DataRef, device: str) -> Engine:
     kind, _, slots = name.partition("-")
     classes = {"softmax": SoftmaxEngine, "faulty": FaultyEngine}
     return classes[kind](data, device, int(slots or 1))
+
+
+def make_engine_that_saves_every_epoch(name: str, data: DataRef, device: str) -> Engine:
+    checkpoints.LEAST_SECONDS = 0.0  # type: ignore[misc]
+    checkpoints.MOST_SHARE = math.inf  # type: ignore[misc]
+    return make_engine(name, data, device)
 
 
 def make_broken_engine(name: str, data: DataRef, device: str) -> Engine:

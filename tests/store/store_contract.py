@@ -347,6 +347,52 @@ class StoreContract:
         assert (row["error"], row["log"], row["ended"]) == (None, None, None)
         assert [r["number"] for r in store.epoch_rows("quickstart")] == [1]
 
+    def test_a_restart_goes_on_after_the_checkpoint(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        trial = start(store, study, epochs=3)
+        start(store, study, epochs=3)
+        kept = report(trial.number, 4, checkpoint="checkpoint-0-a")
+        store.epochs_finished("quickstart", [kept, report(1, 4)])
+        assert store.unfinished("quickstart")[0]["checkpoint"] is None, "not before the verdict"
+        store.checkpoints_written("quickstart", [kept])
+        store.epochs_finished("quickstart", [report(trial.number, 5), report(1, 5)])
+        row = store.unfinished("quickstart")[0]
+        assert (row["checkpoint"], row["checkpoint_epoch"]) == ("checkpoint-0-a", 4)
+        before = store.epoch_rows("quickstart", 0)[:4]
+        again = task(0, attempt=2, checkpoint="checkpoint-0-a", checkpoint_epoch=4)
+        store.trial_started("quickstart", again, "cpu1")
+        row = store.trial_row("quickstart", 0)
+        assert (row["attempt"], row["worker"], row["epochs"]) == (2, "cpu1", 4)
+        assert (row["checkpoint"], row["checkpoint_epoch"]) == ("checkpoint-0-a", 4)
+        assert store.epoch_rows("quickstart", 0) == before
+        assert len(store.epoch_rows("quickstart", 1)) == 5
+
+    def test_an_epoch_takes_the_place_of_all_from_there_on(
+        self, store: Store, study: optuna.Study
+    ) -> None:
+        for _ in range(2):
+            start(store, study, epochs=4)
+        store.epochs_finished("quickstart", [report(0, 2, val_accuracy=0.75)])
+        rows = store.epoch_rows("quickstart", 0)
+        assert [(row["epoch"], row["val_accuracy"]) for row in rows] == [(1, 0.09), (2, 0.75)]
+        assert len(store.epoch_rows("quickstart", 1)) == 4
+
+    def test_where_an_interrupted_trial_goes_on(self, store: Store, study: optuna.Study) -> None:
+        for checkpoint in ("checkpoint-0-b", None):
+            trial = start(store, study, epochs=2)
+            store.checkpoints_written("quickstart", [report(trial.number, 1, checkpoint="a")])
+            left = result(trial.number, StopReason.INTERRUPTED, checkpoint=checkpoint)
+            store.trial_ended("quickstart", left, "cpu0")
+        rows = store.unfinished("quickstart")
+        assert [(row["checkpoint"], row["checkpoint_epoch"]) for row in rows] == [
+            ("checkpoint-0-b", 2),
+            ("a", 1),
+        ]
+        store.checkpoint_dropped("quickstart", 0)
+        row = store.unfinished("quickstart")[0]
+        assert (row["checkpoint"], row["checkpoint_epoch"]) == (None, None)
+
     def test_writing_about_a_trial_that_never_started(
         self, store: Store, study: optuna.Study
     ) -> None:
@@ -354,6 +400,8 @@ class StoreContract:
             lambda: store.trial_ended("quickstart", result(5), "cpu0"),
             lambda: store.trial_failed("quickstart", 5, "", "", ""),
             lambda: store.weights_dropped("quickstart", 5),
+            lambda: store.checkpoints_written("quickstart", [report(5, 1, checkpoint="a")]),
+            lambda: store.checkpoint_dropped("quickstart", 5),
         ):
             with pytest.raises(StoreError, match="never started"):
                 call()

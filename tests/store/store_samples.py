@@ -1,6 +1,7 @@
 """Values that the tests of the store write."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import optuna
 from optuna.trial import Trial
@@ -37,11 +38,24 @@ def create(store: Store, name: str = "quickstart", direction: str = "maximize") 
     return store.create_study(record(name), [direction], ["val_accuracy"])
 
 
-def task(number: int, attempt: int = 1, **settings: object) -> TrialTask:
-    return TrialTask(number, TrialConfig(**settings), seed=1000 + number, attempt=attempt)  # type: ignore[arg-type]
+def task(
+    number: int,
+    attempt: int = 1,
+    checkpoint: str | None = None,
+    checkpoint_epoch: int = 0,
+    **settings: object,
+) -> TrialTask:
+    return TrialTask(
+        number,
+        TrialConfig(**settings),  # type: ignore[arg-type]
+        seed=1000 + number,
+        attempt=attempt,
+        checkpoint=checkpoint,
+        checkpoint_epoch=checkpoint_epoch,
+    )
 
 
-def report(number: int, epoch: int, **changes: float) -> EpochReport:
+def report(number: int, epoch: int, **changes: Any) -> EpochReport:
     values = {
         "loss": 2.0 / epoch,
         "accuracy": 0.1 * epoch,
@@ -59,6 +73,7 @@ def result(
     epochs: int = 2,
     weights: str | None = None,
     remark: str = "",
+    checkpoint: str | None = None,
 ) -> TrialResult:
     return TrialResult(
         number=number,
@@ -71,6 +86,7 @@ def result(
         device="cpu:0",
         weights=weights,
         remark=remark,
+        checkpoint=checkpoint,
     )
 
 

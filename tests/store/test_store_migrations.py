@@ -17,6 +17,7 @@ from sweep.store import Store, migrate, schema, upgrade
 from sweep.store.sqlite import make_migration_engine
 
 OLD_DATABASES = Path(__file__).parent / "old_databases"
+REMARK = "trained by the reference engine"
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 
@@ -137,6 +138,7 @@ def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
     database = tmp_path / "old.db"
     database.write_bytes(gzip.decompress(old.read_bytes()))
     url = f"sqlite:///{database}"
+    has_remarks_and_runs = old.name >= "r0002"
     with pytest.raises(StoreError, match="older than this program"):
         Store.open(url)
     before, after = upgrade(url)
@@ -149,14 +151,16 @@ def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
         ]
         assert found == [
             ("COMPLETE", "completed", [0.5], None, None),
-            ("COMPLETE", "diverged", [0.1], None, None),
+            ("COMPLETE", "diverged", [0.1], None, REMARK if has_remarks_and_runs else None),
             ("FAIL", None, None, "ValueError: no", None),
             ("RUNNING", None, None, None, None),
         ]
         assert len(store.epoch_rows("quickstart")) == 8
         assert [row["pid"] for row in store.worker_rows("quickstart")] == [4321]
         assert [row["message"] for row in store.log_rows("quickstart")] == ["a message"]
-        assert store.run_rows("quickstart") == []
+        seconds = [row["seconds"] for row in store.run_rows("quickstart")]
+        assert seconds == ([60.5] if has_remarks_and_runs else [])
+        assert {row["checkpoint"] for row in rows} == {None}
         complete(store, create(store), 0.75)
         assert store.study_rows()[0]["best_number"] == 4
         store.delete_study("quickstart")

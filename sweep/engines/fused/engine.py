@@ -12,6 +12,7 @@ import numpy as np
 
 from sweep.data import DataRef, StatisticsKind, open_split, statistics
 from sweep.engines.base import Engine
+from sweep.engines.checkpoint import Checkpoint, Owner
 from sweep.engines.device import configure_device
 from sweep.engines.fused import layout
 from sweep.engines.fused.adapters import make_adapter
@@ -19,9 +20,10 @@ from sweep.engines.fused.capacity import choose_capacity
 from sweep.engines.fused.images import FEATURES
 from sweep.engines.fused.placement import Placement
 from sweep.engines.fused.program import Sizes
+from sweep.engines.fused.resumption import checkpoint_of, resume
 from sweep.engines.fused.slot import Slot
 from sweep.engines.weights import save_network
-from sweep.errors import TrialError
+from sweep.errors import CheckpointError, TrialError
 from sweep.network import portable_network
 from sweep.network.build import Statistics
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
@@ -108,7 +110,7 @@ class FusedEngine(Engine):
         """Wall time spent on compiling."""
         return self._placement.compile_seconds
 
-    def admit(self, task: TrialTask) -> None:
+    def admit(self, task: TrialTask, checkpoint: Checkpoint | None = None) -> None:
         """Draw a trial's initial weights; see `Engine.admit`."""
         if len(self._slots) >= self.capacity or task.number in self._slots:
             raise TrialError(
@@ -119,10 +121,15 @@ class FusedEngine(Engine):
             )
         try:
             slot = self._slot(task)
-            if task.stall and _HAS_REFERENCE:
-                self._fall_back(slot, f"the fused engine {task.stall}")
+            has_fallen = checkpoint is not None and checkpoint.owner.engine == "reference"
+            if (task.stall or has_fallen) and _HAS_REFERENCE:
+                self._fall_back(slot, f"the fused engine {task.stall}", checkpoint)
             else:
+                if checkpoint is not None:
+                    resume(slot, checkpoint, self._owner(task), self._adapter)
                 self._placement.wait(slot)
+        except CheckpointError:
+            raise
         except Exception as error:
             raise _failed("the network cannot be built", [task], error) from error
         self._slots[task.number] = slot
@@ -141,15 +148,18 @@ class FusedEngine(Engine):
         order = {number: place for place, number in enumerate(self._slots)}
         return tuple(sorted(reports, key=lambda report: order[report.number]))
 
+    def checkpoint(self, number: int) -> Checkpoint:
+        """Copy a trial's state from the device; see `Engine.checkpoint`."""
+        slot = self._active(number)
+        if number in self._fallen:
+            engine, remark = self._fallen[number]
+            return replace(engine.checkpoint(number), remark=remark)
+        state, owner = self._placement.state_of(slot), self._owner(slot.task)
+        return checkpoint_of(slot, state, owner, self.device, self._adapter)
+
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
         """Free a slot, and write the kept weights if asked to; see `Engine.retire`."""
-        slot = self._slots.get(number)
-        if slot is None:
-            raise TrialError(
-                "no such trial is active",
-                where=f"trial {number} on {self.device}",
-                received=f"active: {self.active}",
-            )
+        slot = self._active(number)
         try:
             if number in self._fallen:
                 engine, remark = self._fallen[number]
@@ -170,6 +180,7 @@ class FusedEngine(Engine):
             engine=self.name,
             device=self.device,
             weights=None if save_to is None else str(save_to),
+            remark=slot.remark,
         )
 
     def abandon(self) -> None:
@@ -179,6 +190,15 @@ class FusedEngine(Engine):
         self._fallen.clear()
         self._slots.clear()
         self._placement.clear()
+
+    def _active(self, number: int) -> Slot:
+        if number not in self._slots:
+            raise self._not_active(number)
+        return self._slots[number]
+
+    def _owner(self, task: TrialTask) -> Owner:
+        backend = keras.backend.backend()
+        return Owner.of(self.name, backend, self._dtype, task, self._data_ref)
 
     def _move_on(self) -> None:
         self._calls += 1
@@ -212,14 +232,16 @@ class FusedEngine(Engine):
         if broken:
             raise _failed("the program cannot be compiled", broken, cause) from cause
 
-    def _fall_back(self, slot: Slot, reason: str) -> None:
-        """Let the reference engine train a trial, and say why."""
+    def _fall_back(self, slot: Slot, reason: str, checkpoint: Checkpoint | None = None) -> None:
+        """Let the reference engine train a trial, and say why, or what its checkpoint says."""
         from sweep.engines.reference import ReferenceEngine
 
         remark = f"trained by the reference engine, since {reason}"
+        if checkpoint is not None:
+            remark = checkpoint.remark
         logger.warning("trial %d: %s", slot.task.number, remark)
         engine = ReferenceEngine(self._data_ref, self.device)
-        engine.admit(slot.task)
+        engine.admit(slot.task, checkpoint)
         self._fallen[slot.task.number] = (engine, remark)
 
     def _save(self, slot: Slot, path: Path) -> None:

@@ -33,6 +33,9 @@ class Slot:
         started: When it was admitted, by `time.perf_counter`.
         settings: Its numbers, by name.
         parameters: Number of its weights, moving statistics included.
+        remark: What was unusual in its training; empty if nothing was.
+        resumed: The state in which its checkpoint left it, arrays (1, ...); None if it began
+            with its first epoch.
         kept: Weights put aside as (trained, moving), on the device; None while the present ones
             count.
     """
@@ -59,6 +62,8 @@ class Slot:
         self.task = task
         self.key: FusionKey = fusion_key(task.config)
         self.course = TrialCourse(task.config)
+        self.remark = ""
+        self.resumed: Tree | None = None
         self.kept: Tree | None = None
         self._images = images
         self._dtype = dtype
@@ -74,7 +79,9 @@ class Slot:
         return self.course.finished is None
 
     def initial_state(self) -> Tree:
-        """The state before the first step, arrays (1, ...); see `program`."""
+        """The state in which it enters a cohort, arrays (1, ...); see `program`."""
+        if self.resumed is not None:
+            return self.resumed
         trained, moving = layout.from_keras(self.key, self._initial, self._dtype)
         zeros = {name: np.zeros_like(array) for name, array in trained.items()}
         moments = [zeros] * FAMILIES[self.key.optimizer].moments

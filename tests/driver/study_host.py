@@ -1,7 +1,7 @@
 """A study on real worker processes with the numpy engine; as a program, to be killed.
 
-Arguments of the program: a directory (it holds everything) and the number of workers. The study
-file is `study.yaml` in the directory.
+Arguments of the program: a directory (it holds everything), the number of workers and the factory
+of engines. The study file is `study.yaml` in the directory.
 """
 
 import sys
@@ -106,4 +106,5 @@ def study_of(text: str = STUDY, *overrides: str) -> StudySpec:
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    Host(home).run(study_of((home / "study.yaml").read_text()), workers=int(sys.argv[2]))
+    host = Host(home, factory=sys.argv[3])
+    host.run(study_of((home / "study.yaml").read_text()), workers=int(sys.argv[2]))

@@ -32,10 +32,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def start(host: Host, workers: int = 1) -> subprocess.Popen[bytes]:
-    paths = [str(PROGRAM.parent), str(PROGRAM.parent.parent / "executors")]
+    paths = [str(PROGRAM.parent), str(PROGRAM.parent.parent / "executors"), *sys.path]
     return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(host.directory), str(workers)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        [sys.executable, str(PROGRAM), str(host.directory), str(workers), host.factory],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)},
         stderr=subprocess.PIPE,
     )
 

@@ -1,7 +1,11 @@
 """What every engine must do. A test module inherits `EngineContract` and names its engine."""
 
+import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -11,12 +15,38 @@ import pytest
 
 from sweep.data import DataRef, open_split
 from sweep.engines import Engine, make_engine
-from sweep.errors import TrialError
+from sweep.engines.checkpoint import Checkpoint
+from sweep.errors import CheckpointError, TrialError
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
 CONFIG: dict[str, Any] = {
     "depth": 1, "width": 16, "activation": "leaky_relu", "kernel_initializer": "he_normal",
     "batch_size": 50, "epochs": 2,
+}  # fmt: skip
+
+
+# Between them they have all that an engine must carry over a break.
+CONTINUED: dict[str, dict[str, Any]] = {
+    "momentum, cosine, augmentation": {
+        "optimizer": "sgd", "momentum": 0.9, "nesterov": True, "schedule": "cosine",
+        "flip": True, "shift": 2, "max_norm": 2.0, "clip_norm": 1.0,
+    },
+    "nadam, batch norm, dropout": {
+        "optimizer": "nadam", "batch_norm": "before", "dropout": "dropout", "l2": 1e-3,
+    },
+    "adam, sparse, alpha dropout, plateau": {
+        "optimizer": "adam", "kernel_initializer": "sparse", "kernel_sparsity": 0.5,
+        "dropout": "alpha_dropout", "activation": "selu", "scaling": "channel",
+        "schedule": "plateau", "plateau_patience": 1, "learning_rate": 0.1,
+    },
+    "rmsprop, batch norm, 1cycle": {
+        "optimizer": "rmsprop", "batch_norm": "after", "activation": "prelu",
+        "schedule": "one_cycle", "weight_decay": 0.01, "label_smoothing": 0.1,
+    },
+    "early stopping": {
+        "optimizer": "adamw", "early_stopping": "val_accuracy", "patience": 3, "epochs": 50,
+        "learning_rate": 0.003,
+    },
 }  # fmt: skip
 
 
@@ -37,6 +67,43 @@ def train(engine: Engine, trial: TrialTask) -> list[EpochReport]:
         (report,) = engine.run_epoch()
         reports.append(report)
     return reports
+
+
+def continued_task(name: str) -> TrialTask:
+    return task(**({"depth": 2, "epochs": 6} | CONTINUED[name]))
+
+
+def train_to_checkpoint(engine: Engine, name: str) -> tuple[list[EpochReport], Checkpoint]:
+    """Train three epochs, or until the best one has passed; the trial stays in its slot."""
+    engine.admit(continued_task(name))
+    reports = [report for _ in range(3) for report in engine.run_epoch()]
+    while name == "early stopping" and reports[-1] is best(reports):
+        reports += engine.run_epoch()
+    return reports, copied(engine.checkpoint(0))
+
+
+def best(reports: list[EpochReport]) -> EpochReport:
+    return max(reports, key=lambda report: report.val_accuracy)
+
+
+def copied(checkpoint: Checkpoint) -> Checkpoint:
+    """As another process reads it."""
+    return Checkpoint.from_bytes(checkpoint.to_bytes())
+
+
+def finish(engine: Engine, reports: list[EpochReport], path: Path) -> list[Any]:
+    """Train the one active trial to its end; its reports, without times, then its weights."""
+    while not reports or reports[-1].finished is None:
+        reports += engine.run_epoch()
+    reason = reports[-1].finished
+    assert reason is not None
+    result = engine.retire(reports[-1].number, reason, path)
+    weights = [
+        hashlib.sha256(array.tobytes()).hexdigest()
+        for array in keras.models.load_model(path).get_weights()
+    ]
+    kept = (result.epochs, result.kept_epoch, result.parameters)
+    return [*map(figures, reports), kept, *weights]
 
 
 # Keras reads variables through numpy in a way that numpy 2 deprecates.
@@ -155,6 +222,95 @@ class EngineContract:
         assert isinstance(caught.value.__cause__, OSError)
         assert engine.active == ()
         engine.admit(task(number=1))
+
+    @KERAS_READS_VARIABLES
+    @pytest.mark.parametrize("name", CONTINUED)
+    def test_goes_on_from_a_checkpoint_bit_for_bit(
+        self, engine: Engine, tmp_path: Path, name: str
+    ) -> None:
+        reports, checkpoint = train_to_checkpoint(engine, name)
+        assert checkpoint.epoch == len(reports)
+        undisturbed = finish(engine, list(reports), tmp_path / "undisturbed.keras")
+        engine.admit(continued_task(name), checkpoint)
+        assert engine.active == (0,)
+        assert finish(engine, list(reports), tmp_path / "resumed.keras") == undisturbed
+        every = undisturbed[: next(i for i, e in enumerate(undisturbed) if isinstance(e, tuple))]
+        if name == "early stopping":
+            assert best(every).epoch <= checkpoint.epoch - 1
+        if "plateau" in name:
+            assert len({report.learning_rate for report in every[: len(reports) + 1]}) > 1
+
+    @KERAS_READS_VARIABLES
+    @pytest.mark.slow
+    def test_goes_on_in_another_process(
+        self, engine: Engine, small_data: DataRef, tmp_path: Path
+    ) -> None:
+        expected = []
+        for place, name in enumerate(CONTINUED):
+            reports, checkpoint = train_to_checkpoint(engine, name)
+            (tmp_path / str(place)).write_bytes(checkpoint.to_bytes())
+            outcome = finish(engine, reports, tmp_path / "undisturbed.keras")
+            expected.append(outcome[checkpoint.epoch :])
+        fields = asdict(small_data) | {"directory": str(small_data.directory)}
+        program = Path(__file__).with_name("continuing_process.py")
+        arguments = [json.dumps(fields), self.engine_name, str(tmp_path)]
+        subprocess.run([sys.executable, str(program), *arguments], check=True)
+        for place, outcome in enumerate(expected):
+            found = (tmp_path / f"{place}.txt").read_text()
+            assert found == "\n".join(map(repr, outcome))
+
+    def test_goes_on_twice(self, engine: Engine) -> None:
+        trial = task(epochs=3, dropout="dropout", early_stopping="val_loss")
+        undisturbed = train(engine, trial)
+        result = engine.retire(0, StopReason.COMPLETED, None)
+        engine.admit(trial)
+        resumed = [*engine.run_epoch()]
+        for _ in range(2):
+            checkpoint = copied(engine.checkpoint(0))
+            engine.abandon()
+            engine.admit(trial, checkpoint)
+            resumed += engine.run_epoch()
+        assert list(map(figures, resumed)) == list(map(figures, undisturbed))
+        again = engine.retire(0, StopReason.COMPLETED, None)
+        assert (again.epochs, again.kept_epoch) == (result.epochs, result.kept_epoch)
+        assert again.seconds > checkpoint.seconds > sum(r.seconds for r in resumed[:2])
+
+    def test_a_checkpoint_disturbs_nobody(self, engine: Engine) -> None:
+        trial = task(epochs=3, dropout="dropout", flip=True)
+        undisturbed = train(engine, trial)
+        engine.abandon()
+        engine.admit(trial)
+        reports: list[EpochReport] = []
+        for _ in range(3):
+            reports += engine.run_epoch()
+            if reports[-1].finished is None:
+                engine.checkpoint(0)
+        assert list(map(figures, reports)) == list(map(figures, undisturbed))
+
+    def test_refuses_the_checkpoint_of_another(self, engine: Engine) -> None:
+        engine.admit(task())
+        engine.run_epoch()
+        checkpoint = copied(engine.checkpoint(0))
+        engine.abandon()
+        other_engine = replace(checkpoint, owner=replace(checkpoint.owner, engine="softmax"))
+        for trial, foreign in (
+            (task(seed=12), checkpoint),
+            (task(learning_rate=0.002), checkpoint),
+            (task(), other_engine),
+            (task(), replace(checkpoint, arrays=dict(list(checkpoint.arrays.items())[1:]))),
+        ):
+            with pytest.raises(CheckpointError, match="the checkpoint"):
+                engine.admit(trial, foreign)
+            assert engine.active == ()
+        engine.admit(task(number=5), checkpoint)
+        (report,) = engine.run_epoch()
+        assert (report.number, report.epoch) == (5, 2)
+
+    def test_takes_no_checkpoint_of_a_stranger(self, engine: Engine) -> None:
+        engine.admit(task(number=1))
+        with pytest.raises(TrialError, match="no such trial"):
+            engine.checkpoint(2)
+        assert engine.active == (1,)
 
     def test_refuses_more_trials_than_slots(self, engine: Engine) -> None:
         for number in range(engine.capacity):

@@ -1,10 +1,12 @@
 """Rules between epochs."""
 
+import json
 import math
 
+import numpy as np
 import pytest
 
-from sweep.engines.stopping import EarlyStopping, Plateau, is_diverged
+from sweep.engines.stopping import EarlyStopping, Plateau, TrialCourse, is_diverged
 from sweep.trial import TrialConfig
 
 
@@ -65,3 +67,33 @@ def test_plateau_lowers_the_rate_and_starts_to_count_again() -> None:
         rate = rule.next_rate(rate, loss)
         rates.append(rate)
     assert rates == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_course_goes_on_where_it_was(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    config = TrialConfig(
+        epochs=30,
+        schedule="plateau",
+        plateau_patience=int(generator.integers(1, 4)),
+        early_stopping=str(generator.choice(["val_loss", "val_accuracy"])),
+        patience=int(generator.integers(1, 9)),
+    )
+    straight, broken = TrialCourse(config), TrialCourse(config)
+    while straight.finished is None:
+        loss, accuracy = generator.random(2)
+        resumed = TrialCourse(config)
+        resumed.restore(json.loads(json.dumps(broken.state())))
+        broken = resumed
+        expected = straight.record(loss, accuracy, has_diverged=False)
+        assert broken.record(loss, accuracy, has_diverged=False) == expected
+        assert broken.state() == straight.state()
+        assert (broken.finished, broken.kept_epoch) == (straight.finished, straight.kept_epoch)
+
+
+def test_a_course_without_rules_goes_on_too() -> None:
+    config = TrialConfig(epochs=3)
+    course, resumed = TrialCourse(config), TrialCourse(config)
+    course.record(1.0, 0.5, has_diverged=False)
+    resumed.restore(course.state())
+    assert (resumed.epochs, resumed.kept_epoch) == (1, 1)

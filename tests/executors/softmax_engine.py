@@ -256,6 +256,17 @@ def make_engine_that_saves_every_epoch(name: str, data: DataRef, device: str) ->
     return make_engine(name, data, device)
 
 
+class ForgetfulEngine(SoftmaxEngine):
+    """The same, without checkpoints."""
+
+    def checkpoint(self, number: int) -> Checkpoint:
+        raise MemoryError
+
+
+def make_engine_that_cannot_save(name: str, data: DataRef, device: str) -> Engine:
+    return ForgetfulEngine(data, device, capacity=1)
+
+
 def make_broken_engine(name: str, data: DataRef, device: str) -> Engine:
     raise EOFError("No data left in file")
 

@@ -230,6 +230,8 @@ class StoreContract:
             "weights": "artifacts/trial-0.keras",
             "error": None,
             "remark": "alone",
+            "checkpoint": None,
+            "checkpoint_epoch": None,
         }
 
     def test_settings_come_back_as_the_same_config(

@@ -183,5 +183,5 @@ class TrialSource:
 def _report(row: Mapping[str, Any]) -> EpochReport:
     """An epoch as it was reported."""
     names = ("number", "epoch", "seconds", "learning_rate", *_METRICS)
-    values: dict[str, Any] = {name: row[name] for name in names}
-    return EpochReport(**{name: math.nan if v is None else v for name, v in values.items()})
+    values: dict[str, Any] = {n: math.nan if row[n] is None else row[n] for n in names}
+    return EpochReport(**values)

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from engine_contract import copied
 from keras_fit import METRICS, EngineOf, curves, fused_fit, kept_weights
 
 from sweep.data import DataRef
@@ -19,7 +20,7 @@ from sweep.engines.fused.engine import FusedEngine
 from sweep.engines.fused.footprint import slot_bytes
 from sweep.engines.fused.key import FusionKey, fusion_key
 from sweep.engines.reference import ReferenceEngine
-from sweep.errors import TrialError
+from sweep.errors import CheckpointError, TrialError
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
 BASE: dict[str, Any] = {"depth": 1, "width": 4, "batch_size": 25, "epochs": 3}
@@ -280,6 +281,46 @@ def test_a_trial_in_which_it_hung_goes_to_the_reference_engine(
         "seconds"
     )
     assert_same_figures(reports, 1, alone(ReferenceEngine(few_images, "cpu:0"), trial(1)))
+
+
+@needs_tensorflow
+def test_a_trial_of_the_reference_engine_goes_on_there(
+    engine: FusedEngine,
+    few_images: DataRef,
+    broken_compiler: list[FusionKey],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = trial(1, activation="tanh")
+    engine.admit(task)
+    reports = [*engine.run_epoch()]
+    checkpoint = copied(engine.checkpoint(1))
+    remark = engine.retire(1, StopReason.INTERRUPTED, None).remark
+    monkeypatch.setattr(engines, "_HAS_REFERENCE", False)
+    with pytest.raises(CheckpointError, match="another engine"):
+        engine.admit(task, checkpoint)
+    monkeypatch.setattr(engines, "_HAS_REFERENCE", True)
+    engine.admit(task, checkpoint)
+    reports += [report for _ in range(2) for report in engine.run_epoch()]
+    assert len(broken_compiler) == 1
+    result = engine.retire(1, StopReason.COMPLETED, None)
+    assert (result.engine, result.epochs) == ("reference", 3)
+    assert result.remark == remark
+    assert "the compiler gave up" in remark
+    assert_same_figures(reports, 1, alone(ReferenceEngine(few_images, "cpu:0"), task))
+
+
+@needs_tensorflow
+def test_no_other_engine_goes_on_with_what_hung(engine: FusedEngine) -> None:
+    engine.admit(trial(1))
+    engine.run_epoch()
+    checkpoint = copied(engine.checkpoint(1))
+    engine.abandon()
+    hung = replace(trial(1), attempt=2, stall="hung, without progress for 300 seconds")
+    with pytest.raises(CheckpointError, match="another engine"):
+        engine.admit(hung, checkpoint)
+    assert engine.active == ()
+    engine.admit(hung)
+    assert [report.epoch for report in engine.run_epoch()] == [1]
 
 
 @needs_tensorflow

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from engine_contract import figures
+from engine_contract import copied, figures
 from keras_fit import kept_weights
 
 from sweep.data import DataRef
+from sweep.engines.checkpoint import Checkpoint
 from sweep.engines.fused import placement
 from sweep.engines.fused.engine import FusedEngine
 from sweep.engines.fused.key import fusion_key
@@ -75,16 +76,22 @@ def trial(structure: str, number: int) -> TrialTask:
 
 
 class Life:
-    """All trials through four slots, in an order and with fates that a seed decides."""
+    """All trials through four slots, in an order and with fates that a seed decides.
+
+    Some are broken off, and go on from their checkpoints in another slot, among other neighbours.
+    """
 
     def __init__(self, engine: FusedEngine, structure: str, seed: int) -> None:
         self._engine = engine
+        self._structure = structure
         self._draw = np.random.default_rng(seed)
         others = [n for n in range(TRIALS) if n != ANCHOR]
         order = self._draw.permutation(others).tolist() if seed else others
         # The anchor is among the first four, in a slot that the seed decides.
         order.insert(int(self._draw.integers(SLOTS)) if seed else 0, ANCHOR)
-        self._queue = [trial(structure, number) for number in order]
+        self._queue: list[tuple[TrialTask, Checkpoint | None]]
+        self._queue = [(trial(structure, number), None) for number in order]
+        self.broken_off = 0
         self.reports: dict[int, list[EpochReport]] = {number: [] for number in range(TRIALS)}
         self.weights: dict[int, Weights] = {}
         self._idle: dict[int, int] = {}
@@ -92,7 +99,7 @@ class Life:
     def live(self) -> None:
         while self._queue or len(self._engine.active) > 1:
             while self._queue and len(self._engine.active) < SLOTS:
-                self._engine.admit(self._queue.pop(0))
+                self._engine.admit(*self._queue.pop(0))
             for report in self._engine.run_epoch():
                 self.reports[report.number].append(report)
                 if report.finished is not None:
@@ -101,11 +108,20 @@ class Life:
                     self._idle[report.number] = int(self._draw.integers(3))
                 elif report.number != ANCHOR and self._draw.random() < 0.15:
                     self._idle[report.number] = 0  # pruned
+                elif report.number != ANCHOR and self._draw.random() < 0.2:
+                    self._break_off(trial(self._structure, report.number))
             for number in [n for n in self._idle if n in self._engine.active]:
                 self._idle[number] -= 1
                 if self._idle[number] < 0:
                     self._engine.retire(number, StopReason.PRUNED, None)
         self._engine.retire(ANCHOR, StopReason.INTERRUPTED, None)
+
+    def _break_off(self, task: TrialTask) -> None:
+        checkpoint = copied(self._engine.checkpoint(task.number))
+        self._engine.retire(task.number, StopReason.INTERRUPTED, None)
+        place = int(self._draw.integers(len(self._queue) + 1))
+        self._queue.insert(place, (task, checkpoint))
+        self.broken_off += 1
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +138,7 @@ def test_neighbours_slot_and_order_of_arrival_do_not_matter(
     for life in lives:
         life.live()
         assert {width for _, width in engine._placement._programs._kept} == {SLOTS}
+    assert sum(life.broken_off for life in lives) >= 5
     longest = {n: max((life.reports[n] for life in lives), key=len) for n in range(TRIALS)}
     assert longest[DIVERGING][-1].finished == StopReason.DIVERGED
     for number, expected in longest.items():

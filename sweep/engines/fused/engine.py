@@ -197,8 +197,7 @@ class FusedEngine(Engine):
         return self._slots[number]
 
     def _owner(self, task: TrialTask) -> Owner:
-        backend = keras.backend.backend()
-        return Owner.of(self.name, backend, self._dtype, task, self._data_ref)
+        return Owner.of(self.name, keras.backend.backend(), self._dtype, task, self._data_ref)
 
     def _move_on(self) -> None:
         self._calls += 1

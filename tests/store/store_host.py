@@ -10,6 +10,7 @@ import json
 import os
 import random
 import signal
+import socket
 import sqlite3
 import sys
 import time
@@ -23,6 +24,7 @@ from store_samples import create, report, result, task
 
 from sweep.errors import StoreError
 from sweep.store import Store
+from sweep.store.locks import Holder
 
 COHORT = 4
 EPOCHS = 6
@@ -114,7 +116,7 @@ def kill_again_and_again(url: str, seed: int, kills: int) -> dict[str, Any]:
         driver = Child(drive, url)
         driver.listen(1)
         with Store.open(url, create=False) as store:
-            held = store.driver_pid("quickstart") == driver.pid
+            held = store.driver("quickstart") == Holder(driver.pid, socket.gethostname())
             refused = refusal(store)
         words = driver.listen(chance.randrange(12))
         time.sleep(chance.uniform(0.0, 0.02))

@@ -9,12 +9,12 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, String
-from sqlalchemy.engine import make_url
 from store_samples import complete, create
 
 from sweep.errors import StoreError
 from sweep.store import Store, migrate, schema, upgrade
-from sweep.store.sqlite import make_migration_engine
+from sweep.store.databases import database_at
+from sweep.store.sqlite import SqliteDatabase
 
 OLD_DATABASES = Path(__file__).parent / "old_databases"
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
@@ -39,7 +39,7 @@ def test_the_revisions_make_the_tables_that_the_code_describes(url: str) -> None
     def ours(name: str | None, kind: str, parents: object) -> bool:
         return kind != "table" or (name or "").startswith("sweep_")
 
-    engine = make_migration_engine(make_url(url))
+    engine = database_at(url).make_migration_engine()
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -168,7 +168,7 @@ def test_a_revision_may_alter_a_table_that_others_refer_to(url: str) -> None:
     with Store.open(url) as store:
         complete(store, create(store), 0.5)
         rows, epochs = store.trial_rows("quickstart"), store.epoch_rows("quickstart")
-    engine = make_migration_engine(make_url(url))
+    engine = database_at(url).make_migration_engine()
     with engine.begin() as connection:
         operations = Operations(MigrationContext.configure(connection))
         with operations.batch_alter_table("sweep_trials", recreate="always") as batch:
@@ -187,14 +187,14 @@ def test_a_failed_migration_leaves_nothing_behind(
 ) -> None:
     path = tmp_path / "sweep.db"
     url = f"sqlite:///{path}"
-    make = migrate.make_migration_engine
+    make = SqliteDatabase.make_migration_engine
 
-    def failing(parsed: object) -> Engine:
-        engine = make(make_url(url))
+    def failing(database: SqliteDatabase) -> Engine:
+        engine = make(database)
         execute(path, "CREATE TABLE IF NOT EXISTS sweep_logs (log_id INTEGER)")
         return engine
 
-    monkeypatch.setattr(migrate, "make_migration_engine", failing)
+    monkeypatch.setattr(SqliteDatabase, "make_migration_engine", failing)
     with pytest.raises(StoreError, match="refused a statement"):
         Store.open(url)
     monkeypatch.undo()

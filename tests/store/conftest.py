@@ -1,5 +1,6 @@
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -47,6 +48,27 @@ def postgres_url(server: PostgresServer, postgres_template: str) -> Iterator[str
     name = server.new_database(postgres_template)
     yield server.url(name)
     server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes a database without studies at each call: for tests that both kinds must pass."""
+    if request.param == "sqlite":
+        empty = request.getfixturevalue("empty_database")
+        names = (tmp_path / f"{number}.db" for number in count())
+        yield lambda: f"sqlite:///{shutil.copy(empty, next(names))}"
+        return
+    server: PostgresServer = request.getfixturevalue("server")
+    template: str = request.getfixturevalue("postgres_template")
+    made: list[str] = []
+
+    def new() -> str:
+        made.append(server.new_database(template))
+        return server.url(made[-1])
+
+    yield new
+    for name in made:
+        server.drop(name)
 
 
 @pytest.fixture

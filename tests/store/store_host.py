@@ -11,7 +11,6 @@ import os
 import random
 import signal
 import socket
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
@@ -20,10 +19,12 @@ from itertools import islice
 from typing import Any
 
 import optuna
+from sqlalchemy import text
 from store_samples import create, report, result, task
 
 from sweep.errors import StoreError
 from sweep.store import Store
+from sweep.store.databases import database_at
 from sweep.store.locks import Holder
 
 COHORT = 4
@@ -142,14 +143,17 @@ def refusal(store: Store) -> str:
 
 def check(url: str) -> dict[str, Any]:
     """Whether the database is whole: SQLite's own checks, and no transaction seen in part."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+    database = database_at(url)
+    with closing(database), database.reading() as connection:
 
-        def query(text: str) -> list[Any]:
-            return connection.execute(text).fetchall()
+        def query(words: str) -> list[Any]:
+            return [tuple(row) for row in connection.execute(text(words))]
 
         return {
-            "integrity": query("PRAGMA integrity_check"),
-            "foreign_keys": query("PRAGMA foreign_key_check"),
+            "damage": query("PRAGMA foreign_key_check")
+            + [row for row in query("PRAGMA integrity_check") if row != ("ok",)]
+            if url.startswith("sqlite")
+            else [],
             "told_without_result": query(
                 "SELECT o.number FROM trials o LEFT JOIN sweep_trials t USING (trial_id) "
                 "WHERE o.state = 'COMPLETE' AND t.stop_reason IS NULL"

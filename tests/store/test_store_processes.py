@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,15 @@ from sweep.errors import StoreError
 from sweep.store import Store
 from sweep.store.locks import Holder, LockHeldError, file_holder, file_lock
 
+
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
+
 HOST = Path(__file__).parent / "store_host.py"
 WHOLE = {
-    "integrity": [["ok"]],
-    "foreign_keys": [],
+    "damage": [],
     "told_without_result": [],
     "result_without_epochs": [],
     "half_transactions": [],
@@ -82,11 +88,11 @@ def test_one_driver_at_a_time(store: Store) -> None:
         pass
 
 
-def test_the_lock_is_given_back_after_an_error(store: Store, database: Path) -> None:
+def test_the_lock_is_given_back_after_an_error(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), store.driver_lock("quickstart"):
         1 / 0  # noqa: B018
     assert store.driver("quickstart") is None
-    assert list(database.parent.glob("*.lock")) == []
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_workers_end_with_their_run(store: Store) -> None:

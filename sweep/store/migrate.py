@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -52,8 +52,7 @@ def upgrade(url: str) -> tuple[str, str]:
     Raises:
         StoreError: The database cannot be used, or was made by a newer program.
     """
-    database = database_at(url)
-    with database.translated(), database.schema_lock():
+    with _at(url) as database, database.schema_lock():
         database.check(create=False)
         found = revision(database)
         if found is None:
@@ -79,12 +78,15 @@ def is_new(url: str) -> bool:
     Raises:
         StoreError: The database cannot be used.
     """
+    with _at(url) as database:
+        return database.is_blank()
+
+
+@contextmanager
+def _at(url: str) -> Iterator[Database]:
     database = database_at(url)
-    with database.translated():
-        try:
-            return database.is_blank()
-        finally:
-            database.close()
+    with closing(database), database.translated():
+        yield database
 
 
 def revision(database: Database) -> str | None:

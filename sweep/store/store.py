@@ -61,8 +61,12 @@ class Store:
                 program; the message says what to do.
         """
         database = database_at(url)
-        migrate.prepare(database, create=create)
-        return cls(database, migrate.open_optuna(database))
+        try:
+            migrate.prepare(database, create=create)
+            return cls(database, migrate.open_optuna(database))
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Close every connection. Calling it again is harmless."""

@@ -51,15 +51,16 @@ def postgres_url(server: PostgresServer, postgres_template: str) -> Iterator[str
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Makes a database without studies at each call: for tests that both kinds must pass."""
+def new_blank_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes a database without tables at each call: for tests that both kinds must pass."""
     if request.param == "sqlite":
-        empty = request.getfixturevalue("empty_database")
-        names = (tmp_path / f"{number}.db" for number in count())
-        yield lambda: f"sqlite:///{shutil.copy(empty, next(names))}"
-        return
-    server: PostgresServer = request.getfixturevalue("server")
-    template: str = request.getfixturevalue("postgres_template")
+        numbers = count()
+        yield lambda: f"sqlite:///{tmp_path / f'blank{next(numbers)}.db'}"
+    else:
+        yield from _databases(request.getfixturevalue("server"), "template1")
+
+
+def _databases(server: PostgresServer, template: str) -> Iterator[Callable[[], str]]:
     made: list[str] = []
 
     def new() -> str:
@@ -69,6 +70,18 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
     yield new
     for name in made:
         server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes a database without studies at each call: for tests that both kinds must pass."""
+    if request.param == "sqlite":
+        empty = request.getfixturevalue("empty_database")
+        names = (tmp_path / f"{number}.db" for number in count())
+        yield lambda: f"sqlite:///{shutil.copy(empty, next(names))}"
+    else:
+        template = request.getfixturevalue("postgres_template")
+        yield from _databases(request.getfixturevalue("server"), template)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 from optuna.storages import RDBStorage
+from optuna.storages._rdb.models import BaseModel
 from psycopg.types.string import StrDumper, StrDumperUnknown
 from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Dialect
@@ -106,14 +107,24 @@ class PostgresqlDatabase(Database):
 
     def connect_optuna(self, *, create: bool = False) -> RDBStorage:
         """Optuna's storage, on connections like ours."""
+        if create:
+            self._make_optunas_tables()
         storage = RDBStorage(
             self.url.render_as_string(hide_password=False),
             engine_kwargs=self._engine_arguments(STATEMENT_SECONDS),
             skip_compatibility_check=True,
-            skip_table_creation=not create,
+            skip_table_creation=True,
         )
         self._waited_for(storage.engine)
         return storage
+
+    def _make_optunas_tables(self) -> None:
+        """Optuna's storage would leave its connection open where it may not make them."""
+        engine = self.make_migration_engine()
+        try:
+            BaseModel.metadata.create_all(engine)
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
         """Close the connections that are not in use. Calling it again is harmless."""

@@ -1,5 +1,6 @@
 """What PostgreSQL's errors mean for the user, and which of them pass by themselves."""
 
+import re
 from typing import Final
 
 import psycopg
@@ -65,26 +66,26 @@ _NO_CONNECTION: Final = (
     "cannot connect to the database server",
     "check that it runs, and host, port and firewall",
 )
-# A server that refuses a connection says why in words alone; these are its words in English.
+# A connection that is refused has words and no SQLSTATE; these are the words in English.
 _REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     ("authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("no pg_hba.conf entry", "28000"),
     ("is not permitted to log in", "28000"),
+    ("role .* does not exist", "28000"),
+    ("database .* does not exist", "3D000"),
     ("permission denied for database", "42501"),
-    ("role", "28000"),
-    ("database", "3D000"),
 )
 _PASSING_REFUSALS: Final[tuple[tuple[str, str], ...]] = (
     ("is starting up", "57P03"),
     ("is shutting down", "57P03"),
     ("is in recovery mode", "57P03"),
     ("not yet accepting connections", "57P03"),
-    ("not accepting commands", "57P03"),
     ("too many clients", "53300"),
-    ("remaining connection slots", "53300"),
     ("too many connections", "53300"),
+    ("remaining connection slots", "53300"),
 )
+_BREAKS: Final = (("server closed the connection", "08006"), ("connection is lost", "08006"))
 # Ended by the server, deadlock or conflict: nothing was committed, or the connection is gone.
 _PASSING: Final = ("08", "25P03", "40001", "40P01", "57P01", "57P02", "57P03", "57P05")
 
@@ -103,14 +104,14 @@ def passes(error: BaseException) -> bool:
 
 
 def is_refusal(error: psycopg.OperationalError) -> bool:
-    """Whether a server answered that it does not want the connection, and will not later."""
-    words = str(error)
-    return "FATAL:" in words and not is_passing_refusal(error)
+    """Whether a connection was refused for a reason that does not pass by itself."""
+    refused = "FATAL:" in str(error) or _state_in(str(error), _REFUSALS) != ""
+    return refused and not is_passing_refusal(error)
 
 
 def is_passing_refusal(error: psycopg.OperationalError) -> bool:
     """Whether a server answered that it cannot take the connection just now."""
-    return any(beginning in str(error) for beginning, _ in _PASSING_REFUSALS)
+    return _state_in(str(error), _PASSING_REFUSALS) != ""
 
 
 def meaning(error: BaseException) -> Meaning:
@@ -119,7 +120,7 @@ def meaning(error: BaseException) -> Meaning:
     if cause is None:
         return Meaning("the database refused a statement", str(error))
     received = " ".join(str(cause).split())
-    state = cause.sqlstate or _refused_state(received)
+    state = cause.sqlstate or _state_in(received, (*_PASSING_REFUSALS, *_REFUSALS, *_BREAKS))
     for beginning, what, next_step in _MEANINGS:
         if state.startswith(beginning):
             return Meaning(what, received, next_step)
@@ -128,14 +129,9 @@ def meaning(error: BaseException) -> Meaning:
     return Meaning("the database refused a statement", received)
 
 
-def _refused_state(words: str) -> str:
-    """The SQLSTATE that goes with the words of a refused connection, or an empty text."""
-    if "FATAL:" in words:
-        _, _, said = words.partition("FATAL:")
-        for text, state in (*_PASSING_REFUSALS, *_REFUSALS):
-            if text in said:
-                return state
-    return "08" if "server closed the connection" in words else ""
+def _state_in(words: str, table: tuple[tuple[str, str], ...]) -> str:
+    """The SQLSTATE that goes with the words of an error, or an empty text."""
+    return next((state for pattern, state in table if re.search(pattern, words)), "")
 
 
 def _psycopg_error(error: BaseException) -> psycopg.Error | None:

@@ -79,6 +79,7 @@ def is_new(url: str) -> bool:
         StoreError: The database cannot be used.
     """
     with _at(url) as database:
+        database.check(create=True)
         return database.is_blank()
 
 

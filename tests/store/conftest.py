@@ -5,7 +5,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from postgres_server import PostgresServer, running_server
+from postgres_server import PostgresServer
 
 from sweep.store import Store
 
@@ -26,28 +26,6 @@ def database(tmp_path: Path, empty_database: Path) -> Path:
 @pytest.fixture
 def url(database: Path) -> str:
     return f"sqlite:///{database}"
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def postgres_template(server: PostgresServer) -> str:
-    """The name of a database without studies, to copy."""
-    name = server.new_database()
-    Store.open(server.url(name)).close()
-    return name
-
-
-@pytest.fixture
-def postgres_url(server: PostgresServer, postgres_template: str) -> Iterator[str]:
-    """A database of its own for each test, without studies."""
-    name = server.new_database(postgres_template)
-    yield server.url(name)
-    server.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psycopg
@@ -71,8 +72,9 @@ def free_port() -> int:
 class PostgresServer:
     """One server; `start` and `stop` it as often as wanted, it keeps its port and its data."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
         self.directory = directory
+        self._settings = SETTINGS | settings
         self.port = free_port()
         self._data = directory / "data"
         self._numbers = iter(range(1_000_000))
@@ -96,7 +98,7 @@ class PostgresServer:
         self.start()
 
     def start(self) -> None:
-        settings = SETTINGS | {"port": str(self.port), "unix_socket_directories": ""}
+        settings = self._settings | {"port": str(self.port), "unix_socket_directories": ""}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         log = self.directory / "log"
         self._run("pg_ctl", "start", "-w", "-D", self._data, "-l", log, "-o", options)
@@ -153,11 +155,15 @@ class PostgresServer:
 
 
 @contextmanager
-def running_server() -> Iterator[PostgresServer]:
-    """A server in a directory of its own, which goes with it."""
+def running_server(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgresServer]:
+    """A server in a directory of its own, which goes with it.
+
+    Args:
+        settings: The server's, over those of `SETTINGS`.
+    """
     # Not in pytest's directory, which is closed to the user who runs the server.
     with tempfile.TemporaryDirectory(prefix="sweep-postgres-") as directory:
-        server = PostgresServer(Path(directory))
+        server = PostgresServer(Path(directory), settings)
         try:
             yield server
         finally:

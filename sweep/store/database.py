@@ -111,7 +111,7 @@ class Database(ABC):
 
     @abstractmethod
     def is_blank(self) -> bool:
-        """Whether nothing is there yet, not even what a study could be missing in."""
+        """Whether nothing of ours is there yet."""
 
     @abstractmethod
     def make_engine(self) -> Engine:

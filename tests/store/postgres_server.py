@@ -6,13 +6,14 @@ included, is what the operating system holds, which is all that a test can see.
 
 import os
 import pwd
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -65,8 +66,11 @@ def _copied(binaries: Path, directory: Path) -> Path:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port that no client is given: one that tries to reach a stopped server could get it."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class PostgresServer:

@@ -194,13 +194,12 @@ def check_data(data_dir: Path | None) -> Iterator[Check]:
 
 def check_storage(url: str) -> Check:
     """Whether the database opens and has the schema of this version."""
-    from sweep.store import Store, safe_url
-    from sweep.store.location import database_path, parse_url
+    from sweep.store import Store, is_new, safe_url
     from sweep.store.schema import REVISION
 
     name = safe_url(url)
     try:
-        if not database_path(parse_url(url)).exists():
+        if is_new(url):
             return Check("storage", "ok", f"{name}: not there yet; sweep run makes it")
         with Store.open(url, create=False) as store:
             count = len(store.study_rows())

@@ -13,6 +13,7 @@ from sweep.trial import TrialConfig, Value
 
 if TYPE_CHECKING:
     from sweep.store import Store
+    from sweep.store.locks import Holder
 
 Row = Mapping[str, Any]
 
@@ -112,7 +113,7 @@ class StudyTerms:
         rows: Sequence[Row],
         workers: Sequence[Row],
         runs: Sequence[Row],
-        driver_pid: int | None,
+        driver: "Holder | None",
     ) -> dict[str, Any]:
         """How far the study is, as `sweep status --json` prints it."""
         retried = retried_numbers(rows)
@@ -125,7 +126,8 @@ class StudyTerms:
         return {
             "study": self.spec.study,
             "data": self.data,
-            "driver_pid": driver_pid,
+            "driver_pid": driver and driver.pid,
+            "driver_host": driver and driver.host,
             "trials": {
                 "asked": self.spec.budget.trials,
                 "finished": counts["complete"] + counts["pruned"] + counts["failed"],
@@ -144,7 +146,7 @@ class StudyTerms:
             "workers": [
                 {key: worker[key] for key in WORKER_KEYS} | {"trials": _training(worker, rows)}
                 for worker in workers
-                if worker["ended_at"] is None and driver_pid is not None
+                if worker["ended_at"] is None and driver is not None
             ],
             "runs": list(runs),
         }

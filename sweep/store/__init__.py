@@ -1,9 +1,10 @@
 """SQL: Optuna's tables through Optuna's API, ours beside them; the only SQLAlchemy user."""
 
+from sweep.store.databases import artifacts_directory
 from sweep.store.describe import EXAMPLE_QUERIES, describe_schema
 from sweep.store.driving import DrivingStorage
-from sweep.store.location import artifacts_directory, safe_url
-from sweep.store.migrate import upgrade
+from sweep.store.location import safe_url
+from sweep.store.migrate import is_new, upgrade
 from sweep.store.store import Store
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Store",
     "artifacts_directory",
     "describe_schema",
+    "is_new",
     "safe_url",
     "upgrade",
 ]

@@ -24,7 +24,8 @@ def _row(table: str, column: str, kind: str, meaning: str | None) -> dict[str, s
 
 
 # `->>` reads a setting out of `config`, in SQLite from 3.38 on as in PostgreSQL: that keeps one
-# column for all settings, a new one needs no migration, and the same query serves both.
+# column for all settings, a new one needs no migration, and the same query serves both. It gives
+# texts in PostgreSQL, so a number is cast.
 EXAMPLE_QUERIES: Final[dict[str, str]] = {
     "Mean validation accuracy by activation and initializer": """\
 SELECT t.config ->> 'activation' AS activation,
@@ -53,7 +54,7 @@ ORDER BY e.epoch;
     "Failed and diverged trials, with the reason": """\
 SELECT t.number, o.state, t.stop_reason, t.epochs, t.error,
        t.config ->> 'activation' AS activation,
-       t.config ->> 'learning_rate' AS learning_rate
+       CAST(t.config ->> 'learning_rate' AS DOUBLE PRECISION) AS learning_rate
 FROM sweep_studies s
 JOIN sweep_trials t ON t.study_id = s.study_id
 JOIN trials o ON o.trial_id = t.trial_id

@@ -9,10 +9,10 @@ remember what it wrote; others at most enqueue trials.
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
 
 from optuna.distributions import (
     BaseDistribution,
@@ -24,11 +24,13 @@ from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Engine, Table, and_, bindparam, delete, insert, select
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select
 
+from sweep.store.database import Database
 from sweep.store.schema import optuna_trials
-from sweep.store.sqlite import READER
+from sweep.store.studies import lock_study
 
+TRIALS: Final[Table] = models.TrialModel.__table__
 PARAMS: Final[Table] = models.TrialParamModel.__table__
 INTERMEDIATES: Final[Table] = models.TrialIntermediateValueModel.__table__
 USER_ATTRS: Final[Table] = models.TrialUserAttributeModel.__table__
@@ -40,6 +42,8 @@ KEYS: Final = {
     USER_ATTRS: "key",
     SYSTEM_ATTRS: "key",
 }
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 COPIED: Final = ("params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
 
 
@@ -48,25 +52,28 @@ class DrivingStorage(BaseStorage):
 
     What is written inside `batch` reaches the database in one transaction at its end; what is
     written elsewhere reaches it at once. Reads see it in either case. Used from one thread.
+
+    A call that lost its connection is run again. All may be: reads, and writes over the same rows;
+    a new trial and a trial's end are looked for first, since they may have been committed.
     """
 
-    def __init__(self, backend: RDBStorage, engine: Engine, study_id: int) -> None:
+    def __init__(self, backend: RDBStorage, database: Database, study_id: int) -> None:
         """Load the study.
 
         Args:
             backend: Optuna's storage of the same database.
-            engine: Ours, whose transactions begin with the write lock.
+            database: The database.
             study_id: Optuna's id of the study.
         """
         self._backend = backend
-        self._engine = engine
+        self._database = database
         self._study_id = study_id
-        self._directions = backend.get_study_directions(study_id)
+        self._directions = self._call(backend.get_study_directions, study_id)
         self._trials: dict[int, FrozenTrial] = {}
         self._distributions: dict[str, BaseDistribution] = {}
         self._pending: dict[Table, dict[tuple[int, Any], dict[str, Any]]] = defaultdict(dict)
         self._in_batch = False
-        for trial in backend.get_all_trials(study_id, deepcopy=False):
+        for trial in self._call(backend.get_all_trials, study_id, deepcopy=False):
             self._remember(trial)
 
     @contextmanager
@@ -89,23 +96,23 @@ class DrivingStorage(BaseStorage):
 
     def delete_study(self, study_id: int) -> None:
         """As the database does."""
-        self._backend.delete_study(study_id)
+        self._call(self._backend.delete_study, study_id)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
         """As the database does."""
-        self._backend.set_study_user_attr(study_id, key, value)
+        self._call(self._backend.set_study_user_attr, study_id, key, value)
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
         """As the database does."""
-        self._backend.set_study_system_attr(study_id, key, value)
+        self._call(self._backend.set_study_system_attr, study_id, key, value)
 
     def get_study_id_from_name(self, study_name: str) -> int:
         """As the database does."""
-        return self._backend.get_study_id_from_name(study_name)
+        return self._call(self._backend.get_study_id_from_name, study_name)
 
     def get_study_name_from_id(self, study_id: int) -> str:
         """As the database does."""
-        return self._backend.get_study_name_from_id(study_id)
+        return self._call(self._backend.get_study_name_from_id, study_id)
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
         """Of the study held."""
@@ -113,23 +120,45 @@ class DrivingStorage(BaseStorage):
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
         """As the database does."""
-        return self._backend.get_study_user_attrs(study_id)
+        return self._call(self._backend.get_study_user_attrs, study_id)
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
         """As the database does."""
-        return self._backend.get_study_system_attrs(study_id)
+        return self._call(self._backend.get_study_system_attrs, study_id)
 
     def get_all_studies(self) -> list[FrozenStudy]:
         """As the database does."""
-        return self._backend.get_all_studies()
+        return self._call(self._backend.get_all_studies)
 
     # Trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """In the database at once: it gives the number."""
-        trial_id = self._backend.create_new_trial(study_id, template_trial)
-        self._remember(self._backend.get_trial(trial_id))
+        if template_trial is None:
+            trial_id = self._database.repeat(self._insert_trial)
+        else:
+            trial_id = self._backend.create_new_trial(study_id, template_trial)
+        self._remember(self._call(self._backend.get_trial, trial_id))
         return trial_id
+
+    def _insert_trial(self, again: bool) -> int:
+        """As Optuna does, unless an earlier attempt was committed and only its answer was lost.
+
+        Then there is a trial that runs and is not known here, which nobody else makes.
+        """
+        of_study = TRIALS.c.study_id == self._study_id
+        with self._database.engine.begin() as connection:
+            lock_study(connection, self._study_id)
+            if again:
+                new = TRIALS.c.trial_id > max(self._trials, default=-1)
+                running = TRIALS.c.state == TrialState.RUNNING
+                query = select(TRIALS.c.trial_id).where(of_study, new, running)
+                if (made := connection.execute(query).scalar()) is not None:
+                    return int(made)
+            number = select(func.count()).where(of_study).scalar_subquery()
+            values = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
+            row = insert(TRIALS).values(study_id=self._study_id, number=number, **values)
+            return int(connection.execute(row.returning(TRIALS.c.trial_id)).scalar_one())
 
     def set_trial_param(
         self,
@@ -158,7 +187,13 @@ class DrivingStorage(BaseStorage):
     ) -> bool:
         """In the database at once, with all that waits there to be written."""
         self._flush()
-        if not self._backend.set_trial_state_values(trial_id, state, values):
+
+        def change(again: bool) -> bool:
+            if again and self._backend.get_trial(trial_id).state == state:
+                return True
+            return self._backend.set_trial_state_values(trial_id, state, values)
+
+        if not self._database.repeat(change):
             return False
         trial = self._changed(trial_id)
         trial.state = state
@@ -209,7 +244,8 @@ class DrivingStorage(BaseStorage):
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """As the database does."""
-        return self._backend.get_trial_id_from_study_id_trial_number(study_id, trial_number)
+        find = self._backend.get_trial_id_from_study_id_trial_number
+        return self._call(find, study_id, trial_number)
 
     def get_all_trials(
         self,
@@ -226,15 +262,22 @@ class DrivingStorage(BaseStorage):
 
     # Inside
 
+    def _call(
+        self,
+        method: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Call Optuna's storage, again if it loses its connection."""
+        return self._database.repeat(lambda _: method(*args, **kwargs))
+
     def _find_enqueued(self) -> None:
         last = max(self._trials, default=-1)
         query = select(optuna_trials.c.trial_id).where(
             optuna_trials.c.study_id == self._study_id, optuna_trials.c.trial_id > last
         )
-        with self._engine.execution_options(**READER).connect() as connection:
-            found = connection.execute(query).scalars().all()
-        for trial_id in found:
-            self._remember(self._backend.get_trial(trial_id))
+        for trial_id in self._database.read(lambda c: c.execute(query).scalars().all()):
+            self._remember(self._call(self._backend.get_trial, trial_id))
 
     def _remember(self, trial: FrozenTrial) -> None:
         self._trials[trial._trial_id] = trial
@@ -254,15 +297,17 @@ class DrivingStorage(BaseStorage):
 
     def _flush(self) -> None:
         """Write all that waits, over what is there."""
-        if not self._pending:
-            return
-        with self._engine.begin() as connection:
-            for table, rows in self._pending.items():
-                same = and_(
-                    table.c.trial_id == bindparam("of_trial"),
-                    table.c[KEYS[table]] == bindparam("of_key"),
-                )
-                places = [{"of_trial": trial_id, "of_key": key} for trial_id, key in rows]
-                connection.execute(delete(table).where(same), places)
-                connection.execute(insert(table), list(rows.values()))
-        self._pending.clear()
+        if self._pending:
+            self._database.write(self._write_pending)
+            self._pending.clear()
+
+    def _write_pending(self, connection: Connection) -> None:
+        lock_study(connection, self._study_id)
+        for table, rows in self._pending.items():
+            same = and_(
+                table.c.trial_id == bindparam("of_trial"),
+                table.c[KEYS[table]] == bindparam("of_key"),
+            )
+            places = [{"of_trial": trial_id, "of_key": key} for trial_id, key in rows]
+            connection.execute(delete(table).where(same), places)
+            connection.execute(insert(table), list(rows.values()))

@@ -9,7 +9,14 @@ from sqlalchemy.exc import ArgumentError
 
 from sweep.errors import StoreError
 
-EXPECTED: Final = "sqlite:///FILE, for example sqlite:///sweep.db"
+EXPECTED: Final = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+# What is written before `://`, and the kind of database that it is with the driver of our choice.
+_DRIVERS: Final = {
+    "sqlite": "sqlite",
+    "sqlite+pysqlite": "sqlite+pysqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgresql+psycopg": "postgresql+psycopg",
+}
 _SECRET_KEYS: Final = re.compile("pass|secret|token", re.IGNORECASE)
 
 
@@ -26,6 +33,9 @@ def safe_url(url: str) -> str:
 def parse_url(url: str) -> URL:
     """Read a storage URL.
 
+    Returns:
+        The URL, naming the driver that `sweep` uses.
+
     Raises:
         StoreError: It is no URL, or names a database that `sweep` cannot use.
     """
@@ -38,13 +48,16 @@ def parse_url(url: str) -> URL:
             received=safe_url(url),
             next_step=None if ":" in url else f"write sqlite:///{url}",
         ) from None
-    if parsed.get_backend_name() != "sqlite" or parsed.get_driver_name() != "pysqlite":
+    if parsed.drivername not in _DRIVERS:
         raise StoreError(
             f"sweep cannot use {parsed.drivername} databases",
             expected=EXPECTED,
             received=safe_url(url),
-            next_step="name an SQLite file with --storage or SWEEP_STORAGE",
+            next_step="name such a database with --storage or SWEEP_STORAGE",
         )
+    parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
+    if parsed.get_backend_name() == "postgresql":
+        return _named(parsed)
     if parsed.database in (None, "", ":memory:"):
         raise StoreError(
             "a database in memory would be lost, and no other process could read it",
@@ -59,11 +72,12 @@ def database_path(url: URL) -> Path:
     return Path((url.database or "").removeprefix("file:")).absolute()
 
 
-def artifacts_directory(url: str) -> Path:
-    """Where the files of a database's studies lie by default: `NAME-artifacts` next to it.
-
-    Raises:
-        StoreError: The URL cannot be read.
-    """
-    path = database_path(parse_url(url))
-    return path.with_name(f"{path.stem}-artifacts")
+def _named(url: URL) -> URL:
+    """A PostgreSQL URL that says which database it means."""
+    if not url.database:
+        raise StoreError(
+            "the storage URL names no database",
+            expected=EXPECTED,
+            received=safe_url(url.render_as_string(hide_password=False)),
+        )
+    return url

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +16,32 @@ TRIES: Final = 20
 TRY_EVERY_SECONDS: Final = 0.05
 
 
-class LockHeldError(Exception):
-    """Another process holds the lock; the argument is its id, or None if it is not known."""
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds a lock.
+
+    Attributes:
+        pid: Its id, or None if it is not known.
+        host: Name of its machine, or None if it is not known.
+    """
+
+    pid: int | None
+    host: str | None
 
     @property
-    def pid(self) -> int | None:
-        """Id of the process that holds the lock."""
-        pid: int | None = self.args[0]
-        return pid
+    def is_here(self) -> bool:
+        """Whether it runs on this machine."""
+        return self.host == socket.gethostname()
+
+
+class LockHeldError(Exception):
+    """Another process holds the lock; the argument is its `Holder`."""
+
+    @property
+    def holder(self) -> Holder:
+        """The process that holds the lock."""
+        holder: Holder = self.args[0]
+        return holder
 
 
 @contextmanager
@@ -55,8 +75,8 @@ def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
         yield
 
 
-def holder(path: Path) -> int | None:
-    """Id of the process that holds the lock, or None if nobody does."""
+def file_holder(path: Path) -> Holder | None:
+    """The process that holds the lock, or None if nobody does."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -64,7 +84,7 @@ def holder(path: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _read_pid(descriptor)
+        return _read_holder(descriptor)
     finally:
         os.close(descriptor)
     return None
@@ -83,9 +103,9 @@ def _acquire(path: Path, wait: bool) -> int:
             # Someone who only asks for the holder keeps the lock too, for a moment.
             tries += 1
             if tries == TRIES:
-                pid = _read_pid(descriptor)
+                holder = _read_holder(descriptor)
                 os.close(descriptor)
-                raise LockHeldError(pid) from None
+                raise LockHeldError(holder) from None
             time.sleep(TRY_EVERY_SECONDS)
         os.close(descriptor)
 
@@ -98,6 +118,6 @@ def _is_current(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _read_pid(descriptor: int) -> int | None:
+def _read_holder(descriptor: int) -> Holder:
     text = os.pread(descriptor, 20, 0)
-    return int(text) if text.isdigit() else None
+    return Holder(int(text) if text.isdigit() else None, socket.gethostname())

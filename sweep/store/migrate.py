@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -10,45 +10,34 @@ from alembic import command
 from alembic.config import Config
 from optuna.storages import RDBStorage
 from sqlalchemy import inspect, text
-from sqlalchemy.engine import URL
 
 from sweep.errors import StoreError
-from sweep.store.failures import translated
-from sweep.store.location import database_path, parse_url, safe_url
-from sweep.store.locks import file_lock
+from sweep.store.database import Database
+from sweep.store.databases import database_at
 from sweep.store.schema import REVISION, VERSION_TABLE
-from sweep.store.sqlite import (
-    READER,
-    check_file,
-    ensure_wal,
-    make_engine,
-    make_migration_engine,
-    optuna_engine_arguments,
-)
 
 _UPGRADE: Final = "make a copy of the database, then run `sweep storage upgrade`"
 
 
-def prepare(url: URL, *, create: bool) -> None:
+def prepare(database: Database, *, create: bool) -> None:
     """Make sure that the database has our tables, of this program's age.
 
     Args:
-        url: The database, as `parse_url` gives it.
+        database: The database.
         create: Make the file and the tables where they are missing.
 
     Raises:
-        StoreError: The file cannot be used, holds no tables of ours, or older or newer ones.
+        StoreError: The database cannot be used, holds no tables of ours, or older or newer ones.
     """
-    where = safe_url(str(url))
-    with translated(where):
-        check_file(url, create=create)
-        found = revision(url) if database_path(url).exists() else None
+    with database.translated():
+        database.check(create=create)
+        found = None if database.is_blank() else revision(database)
         if found is None and not create:
-            raise _no_tables(where)
+            raise _no_tables(database)
         if found is None:
-            _create(url)
+            _create(database)
         elif found != REVISION:
-            raise _wrong_age(where, "sweep", found, REVISION, older=found < REVISION)
+            raise _wrong_age(database, "sweep", found, REVISION, older=found < REVISION)
 
 
 def upgrade(url: str) -> tuple[str, str]:
@@ -63,53 +52,67 @@ def upgrade(url: str) -> tuple[str, str]:
     Raises:
         StoreError: The database cannot be used, or was made by a newer program.
     """
-    parsed = parse_url(url)
-    where = safe_url(url)
-    with translated(where), _creation_lock(parsed):
-        check_file(parsed, create=False)
-        found = revision(parsed)
+    with _at(url) as database, database.schema_lock():
+        database.check(create=False)
+        found = revision(database)
         if found is None:
-            raise _no_tables(where)
+            raise _no_tables(database)
         if found > REVISION:
-            raise _wrong_age(where, "sweep", found, REVISION, older=False)
-        storage = _connect_optuna(parsed)
+            raise _wrong_age(database, "sweep", found, REVISION, older=False)
+        storage = database.connect_optuna()
         try:
-            before = _versions(parsed, storage)
+            before = _versions(database, storage)
             if storage.get_current_version() not in storage.get_all_versions():
-                raise _wrong_optuna_age(where, storage)
+                raise _wrong_optuna_age(database, storage)
             with _logging_left_alone():
                 storage.upgrade()
-            _run_migrations(parsed)
-            return before, _versions(parsed, storage)
+            _run_migrations(database)
+            return before, _versions(database, storage)
         finally:
             close_optuna(storage)
 
 
-def revision(url: URL) -> str | None:
+def is_new(url: str) -> bool:
+    """Whether a database has no tables of ours yet, and `sweep run` would make them.
+
+    Raises:
+        StoreError: The database cannot be used.
+    """
+    with _at(url) as database:
+        database.check(create=True)
+        return database.is_blank()
+
+
+@contextmanager
+def _at(url: str) -> Iterator[Database]:
+    database = database_at(url)
+    with closing(database), database.translated():
+        yield database
+
+
+def revision(database: Database) -> str | None:
     """The revision of our tables, or None if there are none."""
-    engine = make_engine(url)
     try:
-        with engine.connect().execution_options(**READER) as connection:
+        with database.reading() as connection:
             if VERSION_TABLE not in inspect(connection).get_table_names():
                 return None
             found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()
             return None if found is None else str(found)
     finally:
-        engine.dispose()
+        database.close()
 
 
-def open_optuna(url: URL) -> RDBStorage:
+def open_optuna(database: Database) -> RDBStorage:
     """Optuna's storage of a database that has its tables.
 
     Raises:
         StoreError: The tables are older or newer than the installed Optuna.
     """
-    where = safe_url(str(url))
-    with translated(where):
-        storage = _connect_optuna(url)
+    with database.translated():
+        storage = database.connect_optuna()
         if storage.get_current_version() == storage.get_head_version():
             return storage
-        error = _wrong_optuna_age(where, storage)
+        error = _wrong_optuna_age(database, storage)
         close_optuna(storage)
         raise error
 
@@ -120,47 +123,26 @@ def close_optuna(storage: RDBStorage) -> None:
     storage.engine.dispose()
 
 
-def _connect_optuna(url: URL, *, create: bool = False) -> RDBStorage:
-    """Optuna's storage, whatever the age of its tables."""
-    return RDBStorage(
-        url.render_as_string(hide_password=False),
-        engine_kwargs=optuna_engine_arguments(),
-        skip_compatibility_check=True,
-        skip_table_creation=not create,
-    )
+def _create(database: Database) -> None:
+    with database.schema_lock():
+        if revision(database) is None:
+            close_optuna(database.connect_optuna(create=True))
+            _run_migrations(database)
 
 
-def _create(url: URL) -> None:
-    with _creation_lock(url):
-        engine = make_engine(url)
-        try:
-            ensure_wal(engine)
-        finally:
-            engine.dispose()
-        if revision(url) is None:
-            close_optuna(_connect_optuna(url, create=True))
-            _run_migrations(url)
-
-
-def _run_migrations(url: URL) -> None:
+def _run_migrations(database: Database) -> None:
     """Apply every missing revision in one transaction: all of them or none."""
     config = Config()
     directory = str(Path(__file__).parent / "migrations")
     config.set_main_option("script_location", directory.replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    engine = make_migration_engine(url)
+    engine = database.make_migration_engine()
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:
         engine.dispose()
-
-
-def _creation_lock(url: URL) -> AbstractContextManager[None]:
-    """One process at a time makes or alters the tables of a database."""
-    path = database_path(url)
-    return file_lock(path.with_name(path.name + ".lock"), wait=True)
 
 
 @contextmanager
@@ -174,29 +156,31 @@ def _logging_left_alone() -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
 
 
-def _versions(url: URL, storage: RDBStorage) -> str:
-    return f"sweep {revision(url)}, optuna {storage.get_current_version()}"
+def _versions(database: Database, storage: RDBStorage) -> str:
+    return f"sweep {revision(database)}, optuna {storage.get_current_version()}"
 
 
-def _no_tables(where: str) -> StoreError:
+def _no_tables(database: Database) -> StoreError:
     return StoreError(
         "the database holds no study of sweep",
-        where=where,
+        where=database.where,
         next_step="start a study with `sweep run FILE`, or name another --storage",
     )
 
 
-def _wrong_optuna_age(where: str, storage: RDBStorage) -> StoreError:
+def _wrong_optuna_age(database: Database, storage: RDBStorage) -> StoreError:
     found, head = storage.get_current_version(), storage.get_head_version()
     older = found in storage.get_all_versions()
-    return _wrong_age(where, "Optuna", found, head, older=older)
+    return _wrong_age(database, "Optuna", found, head, older=older)
 
 
-def _wrong_age(where: str, whose: str, found: str, expected: str, *, older: bool) -> StoreError:
+def _wrong_age(
+    database: Database, whose: str, found: str, expected: str, *, older: bool
+) -> StoreError:
     age = "older" if older else "newer"
     return StoreError(
         f"{whose}'s tables in the database are {age} than this program",
-        where=where,
+        where=database.where,
         expected=f"version {expected}",
         received=f"version {found}",
         next_step=_UPGRADE if older else f"update {whose.lower()} to the version that made them",

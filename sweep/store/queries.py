@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Row, case, func, select
+from sqlalchemy import Connection, Row, String, case, cast, func, select
 
 from sweep.store.schema import (
     epochs,
@@ -26,6 +26,8 @@ from sweep.store.schema import (
 )
 from sweep.trial import StopReason
 
+# PostgreSQL has a type for Optuna's states, which it does not compare with texts.
+_STATE = cast(optuna_trials.c.state, String(8))
 _LONG = ("traceback", "log")
 _BRIEF_COLUMNS = tuple(
     column
@@ -60,8 +62,8 @@ def study_rows(connection: Connection) -> list[dict[str, Any]]:
 
 def _counts_by_state(connection: Connection) -> dict[int, dict[str, int]]:
     counts: dict[int, dict[str, int]] = defaultdict(dict)
-    never_started = (optuna_trials.c.state == "RUNNING") & trials.c.trial_id.is_(None)
-    state = case((never_started, "WAITING"), else_=optuna_trials.c.state).label("state")
+    never_started = (_STATE == "RUNNING") & trials.c.trial_id.is_(None)
+    state = case((never_started, "WAITING"), else_=_STATE).label("state")
     query = (
         select(optuna_trials.c.study_id, state, func.count())
         .join(trials, trials.c.trial_id == optuna_trials.c.trial_id, isouter=True)
@@ -86,7 +88,7 @@ def _best_trials(connection: Connection) -> dict[int, tuple[int, float]]:
         .join(optuna_trials, optuna_trials.c.trial_id == trials.c.trial_id)
         .join(optuna_values, optuna_values.c.trial_id == trials.c.trial_id)
         .where(
-            optuna_trials.c.state == "COMPLETE",
+            _STATE == "COMPLETE",
             optuna_values.c.objective == 0,
             optuna_values.c.value.is_not(None),
             trials.c.stop_reason != StopReason.DIVERGED,

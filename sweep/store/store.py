@@ -1,26 +1,25 @@
 """The store: one object for everything that `sweep` keeps in a database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
-from sqlalchemy.engine import URL
 
 from sweep.errors import StoreError
 from sweep.store import migrate, queries, studies, writers
+from sweep.store.database import Database
+from sweep.store.databases import database_at
 from sweep.store.driving import DrivingStorage
-from sweep.store.failures import translated
-from sweep.store.location import database_path, parse_url, safe_url
-from sweep.store.locks import LockHeldError, file_lock, holder
+from sweep.store.locks import Holder, LockHeldError
 from sweep.store.records import StudyRecord, TimeSplit
-from sweep.store.sqlite import READER, make_engine
 from sweep.trial import EpochReport, TrialResult, TrialTask
 
+Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
 
 
@@ -28,8 +27,10 @@ class Store:
     """A database of studies: Optuna's tables and ours.
 
     Any number of processes may read while one drives a study. Every writer is one transaction,
-    durable against the death of the process when it returns; `sweep.store.sqlite` says what a
-    power loss may cost. An object may be used from several threads, and is a context manager.
+    durable against the death of the process when it returns; `sweep.store.sqlite` and
+    `sweep.store.postgresql` say what a power loss may cost. A server that goes away is waited for,
+    and a transaction that it broke is run again: all writers here bear that. An object may be used
+    from several threads, and is a context manager.
 
     Attributes:
         safe_url: The URL without its password, for messages.
@@ -40,12 +41,11 @@ class Store:
     takes the name of a study, if there is no such study.
     """
 
-    def __init__(self, url: URL, rdb_storage: RDBStorage) -> None:
+    def __init__(self, database: Database, rdb_storage: RDBStorage) -> None:
         """Use `Store.open` instead, which checks the database first."""
-        self._url = url
+        self._database = database
         self._rdb_storage = rdb_storage
-        self._engine = make_engine(url)
-        self.safe_url = safe_url(self.url)
+        self.safe_url = database.where
         self.optuna_storage: BaseStorage = get_storage(rdb_storage)
 
     @classmethod
@@ -53,20 +53,24 @@ class Store:
         """Open a database.
 
         Args:
-            url: `sqlite:///FILE`.
+            url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
             create: Make the file and the tables where they are missing.
 
         Raises:
             StoreError: The database is missing, damaged, locked, or older or newer than this
                 program; the message says what to do.
         """
-        parsed = parse_url(url)
-        migrate.prepare(parsed, create=create)
-        return cls(parsed, migrate.open_optuna(parsed))
+        database = database_at(url)
+        try:
+            migrate.prepare(database, create=create)
+            return cls(database, migrate.open_optuna(database))
+        except BaseException:
+            database.close()
+            raise
 
     def close(self) -> None:
         """Close every connection. Calling it again is harmless."""
-        self._engine.dispose()
+        self._database.close()
         migrate.close_optuna(self._rdb_storage)
 
     def __enter__(self) -> "Store":
@@ -84,7 +88,7 @@ class Store:
     @property
     def url(self) -> str:
         """The URL with its password: for other processes, never for messages."""
-        return self._url.render_as_string(hide_password=False)
+        return self._database.url.render_as_string(hide_password=False)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
@@ -92,7 +96,7 @@ class Store:
 
         The methods of this class do so themselves; wrap calls of `Study` and `Trial` in it.
         """
-        with translated(self.safe_url):
+        with self._database.translated():
             yield
 
     # Studies
@@ -115,26 +119,26 @@ class Store:
         """
         with self.translated():
             return studies.create_or_resume(
-                self._engine, self.optuna_storage, record, directions, metric_names
+                self._database, self.optuna_storage, record, directions, metric_names
             )
 
     def load_study(self, name: str) -> optuna.Study:
         """Optuna's study of this name."""
-        with self._reading(name), self.translated():
+        self._id_of(name)
+        with self.translated():
             return optuna.load_study(study_name=name, storage=self.optuna_storage)
 
     def drive_study(self, name: str) -> tuple[optuna.Study, DrivingStorage]:
         """Optuna's study of this name for the one process that drives it, and its storage."""
-        with self._reading(name) as (_, study_id):
-            pass
+        study_id = self._id_of(name)
         with self.translated():
-            storage = DrivingStorage(self._rdb_storage, self._engine, study_id)
+            storage = DrivingStorage(self._rdb_storage, self._database, study_id)
             return optuna.load_study(study_name=name, storage=storage), storage
 
     def record(self, name: str) -> StudyRecord | None:
         """What a study was started with, or None if there is no such study."""
-        with self._connection() as connection:
-            return studies.find(connection, name)
+        with self.translated():
+            return self._database.read(lambda connection: studies.find(connection, name))
 
     def delete_study(self, name: str) -> None:
         """Delete a study from Optuna's tables and ours; its files are left.
@@ -143,9 +147,7 @@ class Store:
             StoreError: A process drives it just now.
         """
         with self.driver_lock(name), self.translated():
-            with self._reading(name) as (_, study_id):
-                pass
-            self.optuna_storage.delete_study(study_id)
+            self.optuna_storage.delete_study(self._id_of(name))
         if self.record(name) is not None:
             raise StoreError(
                 "the study could not be deleted",
@@ -164,75 +166,78 @@ class Store:
         """
         with ExitStack() as stack:
             try:
-                stack.enter_context(file_lock(self._lock_path(study), wait=False))
+                with self.translated():
+                    stack.enter_context(self._database.driver_lock(study))
             except LockHeldError as error:
-                raise self._driven(study, error.pid) from error
+                raise self._driven(study, error.holder) from error
             self._release_workers(study)
             try:
                 yield
             finally:
                 self._release_workers(study)
 
-    def driver_pid(self, study: str) -> int | None:
-        """Id of the process that drives a study, or None."""
-        return holder(self._lock_path(study))
+    def driver(self, study: str) -> Holder | None:
+        """The process that drives a study, or None."""
+        with self.translated():
+            return self._database.driver(study)
 
     # Writers
 
     def trial_started(self, study: str, task: TrialTask, worker: str) -> None:
         """A trial begins after its checkpoint, or anew; all that was later is removed."""
-        with self._writing(study) as (connection, study_id):
+
+        def write(connection: Connection, study_id: int) -> None:
             trial_id = self._trial_id(study_id, task.number)
             writers.trial_started(connection, study_id, trial_id, task, worker)
+
+        self._write(study, write)
 
     def epochs_finished(self, study: str, reports: Sequence[EpochReport]) -> None:
         """Trials that were started finished an epoch; NaN and infinity become NULL.
 
         Whatever an earlier attempt left of later epochs is removed.
         """
-        with self._writing(study) as (connection, study_id):
-            writers.epochs_finished(connection, study_id, reports)
+        self._write(study, lambda c, study_id: writers.epochs_finished(c, study_id, reports))
 
     def trial_ended(self, study: str, result: TrialResult, worker: str) -> None:
         """A trial left its slot. Call it before `tell`, so that no told trial lacks its result."""
-        with self._writing(study) as (connection, study_id):
-            writers.trial_ended(connection, study_id, result, worker)
+        self._write(study, lambda c, study_id: writers.trial_ended(c, study_id, result, worker))
 
     def trial_failed(self, study: str, number: int, error: str, traceback: str, log: str) -> None:
         """A trial raised an error. Call it before `tell`."""
-        with self._writing(study) as (connection, study_id):
-            writers.trial_failed(connection, study_id, number, error, traceback, log)
+        self._write(
+            study,
+            lambda c, study_id: writers.trial_failed(c, study_id, number, error, traceback, log),
+        )
 
     def checkpoints_written(self, study: str, reports: Sequence[EpochReport]) -> None:
         """Trials go on from the checkpoints that these reports name, if they are taken up again.
 
         Call it after `epochs_finished`, and after what was decided about the epoch is written.
         """
-        with self._writing(study) as (connection, study_id):
-            writers.checkpoints_written(connection, study_id, reports)
+        self._write(study, lambda c, study_id: writers.checkpoints_written(c, study_id, reports))
 
     def checkpoint_dropped(self, study: str, number: int) -> None:
         """A trial has no checkpoint any more; if it is taken up again, it begins anew."""
-        with self._writing(study) as (connection, study_id):
-            writers.checkpoint_dropped(connection, study_id, number)
+        self._write(study, lambda c, study_id: writers.checkpoint_dropped(c, study_id, number))
 
     def weights_dropped(self, study: str, number: int) -> None:
         """The file of a trial's weights is about to be removed."""
-        with self._writing(study) as (connection, study_id):
-            writers.weights_dropped(connection, study_id, number)
+        self._write(study, lambda c, study_id: writers.weights_dropped(c, study_id, number))
 
     def worker_ready(
         self, study: str, worker: str, pid: int, host: str, device: str, engine: str
     ) -> None:
         """A worker's process can train."""
         values = {"pid": pid, "host": host, "device": device, "engine": engine}
-        with self._writing(study) as (connection, study_id):
-            writers.worker_ready(connection, study_id, worker, values)
+        now = datetime.now(UTC)
+        self._write(
+            study, lambda c, study_id: writers.worker_ready(c, study_id, worker, values, now)
+        )
 
     def worker_lost(self, study: str, worker: str, reason: str) -> None:
         """A worker's process died."""
-        with self._writing(study) as (connection, study_id):
-            writers.worker_lost(connection, study_id, worker, reason)
+        self._write(study, lambda c, study_id: writers.worker_lost(c, study_id, worker, reason))
 
     def run_started(self, study: str, split: TimeSplit) -> int:
         """A run of a study began.
@@ -244,13 +249,12 @@ class Store:
         Returns:
             The id that `run_timed` takes.
         """
-        with self._writing(study) as (connection, study_id):
-            return writers.run_started(connection, study_id, split)
+        now = datetime.now(UTC)
+        return self._write(study, lambda c, study_id: writers.run_started(c, study_id, split, now))
 
     def run_timed(self, study: str, run_id: int, split: TimeSplit) -> None:
         """How a run's time was spent, up to now."""
-        with self._writing(study) as (connection, _):
-            writers.run_timed(connection, run_id, split)
+        self._write(study, lambda c, _: writers.run_timed(c, run_id, split))
 
     def log(
         self,
@@ -261,8 +265,9 @@ class Store:
         worker: str | None = None,
     ) -> None:
         """Keep a message, of a trial or a worker if it concerns one."""
-        with self._writing(study) as (connection, study_id):
-            writers.log(connection, study_id, level, message, number, worker)
+        row = {"level": level, "message": message, "number": number, "worker": worker}
+        now = datetime.now(UTC)
+        self._write(study, lambda c, study_id: writers.log(c, study_id, row, now))
 
     # Readers
 
@@ -274,8 +279,8 @@ class Store:
             of `metric` and `direction`), `best_number` and `best_value` (by the first objective,
             without diverged trials), `data`, `data_is_fallback`, `created`, `updated`.
         """
-        with self._connection() as connection:
-            return queries.study_rows(connection)
+        with self.translated():
+            return self._database.read(queries.study_rows)
 
     def trial_rows(self, study: str, failed_only: bool = False) -> Rows:
         """The trials of a study by number.
@@ -287,8 +292,10 @@ class Store:
             its `started` None. Times are aware; `epochs` grows while a trial runs.
         """
         states = (TrialState.FAIL,) if failed_only else None
-        with self._reading(study) as (connection, study_id):
-            return queries.trial_rows(connection, study_id, self._frozen(study_id, states))
+        return self._read(
+            study,
+            lambda c, study_id: queries.trial_rows(c, study_id, self._frozen(study_id, states)),
+        )
 
     def trial_row(self, study: str, number: int) -> dict[str, Any]:
         """One trial as in `trial_rows`, with `traceback` and `log`.
@@ -296,7 +303,8 @@ class Store:
         Raises:
             StoreError: There is no such trial.
         """
-        with self._reading(study) as (connection, study_id):
+
+        def read(connection: Connection, study_id: int) -> dict[str, Any]:
             try:
                 trial_id = self._trial_id(study_id, number)
             except KeyError:
@@ -309,6 +317,8 @@ class Store:
             (row,) = queries.trial_rows(connection, study_id, [frozen])
             return row | queries.trial_texts(connection, study_id, number)
 
+        return self._read(study, read)
+
     def unfinished(self, study: str) -> Rows:
         """Trials that are RUNNING in Optuna: after a kill or an interrupt, those to take up again.
 
@@ -316,55 +326,53 @@ class Store:
             Rows as in `trial_rows`, with Optuna's `trial_id`. `config` is empty where the trial
             was asked for and never started.
         """
-        with self._reading(study) as (connection, study_id):
+
+        def read(connection: Connection, study_id: int) -> Rows:
             frozen = self._frozen(study_id, (TrialState.RUNNING,))
             return [
                 row | {"trial_id": self._trial_id(study_id, row["number"])}
                 for row in queries.trial_rows(connection, study_id, frozen)
             ]
 
+        return self._read(study, read)
+
     def epoch_rows(self, study: str, number: int | None = None) -> Rows:
         """The learning curves of all trials, or of one, by number and epoch."""
-        with self._reading(study) as (connection, study_id):
-            return queries.epoch_rows(connection, study_id, number)
+        return self._read(study, lambda c, study_id: queries.epoch_rows(c, study_id, number))
 
     def worker_rows(self, study: str) -> Rows:
         """The processes of all workers; those alive have no `ended_at`."""
-        with self._reading(study) as (connection, study_id):
-            return queries.worker_rows(connection, study_id)
+        return self._read(study, queries.worker_rows)
 
     def run_rows(self, study: str) -> Rows:
         """The runs of a study in order, with the fields of `TimeSplit` and their times."""
-        with self._reading(study) as (connection, study_id):
-            return queries.run_rows(connection, study_id)
+        return self._read(study, queries.run_rows)
 
     def log_rows(self, study: str, number: int | None = None, limit: int = 100) -> Rows:
         """The last messages of a study, or of one trial, oldest first."""
-        with self._reading(study) as (connection, study_id):
-            return queries.log_rows(connection, study_id, number, limit)
+        return self._read(study, lambda c, study_id: queries.log_rows(c, study_id, number, limit))
 
     # Inside
 
-    @contextmanager
-    def _writing(self, study: str) -> Iterator[tuple[Connection, int]]:
-        """One transaction that begins with the write lock, and the study's id."""
-        with self.translated(), self._engine.begin() as connection:
-            yield connection, self._study_id(connection, study)
+    def _write(self, study: str, action: Callable[[Connection, int], Result]) -> Result:
+        """Run one transaction, which holds the study's lock, with the study's id."""
 
-    @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        """One state of the database, to read."""
-        reader = self._engine.execution_options(**READER)
-        with self.translated(), reader.connect() as connection:
-            yield connection
+        def write(connection: Connection) -> Result:
+            return action(connection, self._study_id(connection, study, lock=True))
 
-    @contextmanager
-    def _reading(self, study: str) -> Iterator[tuple[Connection, int]]:
-        with self._connection() as connection:
-            yield connection, self._study_id(connection, study)
+        with self.translated():
+            return self._database.write(write)
 
-    def _study_id(self, connection: Connection, name: str) -> int:
-        study_id = studies.find_id(connection, name)
+    def _read(self, study: str, action: Callable[[Connection, int], Result]) -> Result:
+        """Read one state of the database, with the study's id."""
+        with self.translated():
+            return self._database.read(lambda c: action(c, self._study_id(c, study)))
+
+    def _id_of(self, study: str) -> int:
+        return self._read(study, lambda _, study_id: study_id)
+
+    def _study_id(self, connection: Connection, name: str, *, lock: bool = False) -> int:
+        study_id = studies.find_id(connection, name, lock=lock)
         if study_id is None:
             raise studies.unknown_study(name, studies.names(connection), self.safe_url)
         return study_id
@@ -377,21 +385,26 @@ class Store:
     ) -> list[FrozenTrial]:
         return self.optuna_storage.get_all_trials(study_id, deepcopy=False, states=states)
 
-    def _lock_path(self, study: str) -> Path:
-        database = database_path(self._url)
-        return database.with_name(f"{database.name}-{study}.lock")
-
     def _release_workers(self, study: str) -> None:
-        with self.translated(), self._engine.begin() as connection:
-            study_id = studies.find_id(connection, study)
+        def write(connection: Connection) -> None:
+            study_id = studies.find_id(connection, study, lock=True)
             if study_id is not None:
                 writers.workers_released(connection, study_id)
 
-    def _driven(self, study: str, pid: int | None) -> StoreError:
+        with self.translated():
+            self._database.write(write)
+
+    def _driven(self, study: str, holder: Holder) -> StoreError:
+        who, next_step = "a process that has just started", "wait for it, or end it with Ctrl-C"
+        if holder.pid is not None and holder.is_here:
+            who = f"process {holder.pid}"
+            next_step += f" (from elsewhere: kill -INT {holder.pid})"
+        elif holder.pid is not None:
+            who = f"process {holder.pid} on {holder.host}"
+            next_step += " there"
         return StoreError(
             "another process drives the study",
             where=f"study {study} in {self.safe_url}",
-            received=f"process {pid}" if pid else "a process that has just started",
-            next_step="wait for it, or end it with Ctrl-C"
-            + (f" (from elsewhere: kill -INT {pid})" if pid else ""),
+            received=who,
+            next_step=next_step,
         )

@@ -9,12 +9,13 @@ import optuna
 import yaml
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from sweep.errors import StoreError, StudyMismatchError
 from sweep.store import writers
+from sweep.store.database import Database
 from sweep.store.records import StudyRecord
-from sweep.store.schema import studies
+from sweep.store.schema import optuna_studies, studies
 
 # Sections of a study file that may change from one run of a study to the next.
 _FREE = frozenset({"study", "description", "budget", "sampler", "pruner", "keep_weights"})
@@ -39,9 +40,28 @@ def find(connection: Connection, name: str) -> StudyRecord | None:
     )
 
 
-def find_id(connection: Connection, name: str) -> int | None:
-    """Optuna's id of a study that has a record, or None."""
-    return connection.execute(select(studies.c.study_id).where(studies.c.name == name)).scalar()
+def find_id(connection: Connection, name: str, *, lock: bool = False) -> int | None:
+    """Optuna's id of a study that has a record, or None.
+
+    Args:
+        connection: Inside a transaction, if it is to lock.
+        name: Name of the study.
+        lock: As `lock_study` does.
+    """
+    query = select(studies.c.study_id).where(studies.c.name == name)
+    if lock:
+        same = optuna_studies.c.study_id == studies.c.study_id
+        query = query.join(optuna_studies, same).with_for_update(of=optuna_studies)
+    return connection.execute(query).scalar()
+
+
+def lock_study(connection: Connection, study_id: int) -> None:
+    """Until the transaction ends, keep others from writing about the study, Optuna included.
+
+    SQLite leaves `FOR UPDATE` out: there, a transaction of ours has locked the whole file.
+    """
+    query = select(optuna_studies.c.study_id).where(optuna_studies.c.study_id == study_id)
+    connection.execute(query.with_for_update())
 
 
 def names(connection: Connection) -> list[str]:
@@ -50,7 +70,7 @@ def names(connection: Connection) -> list[str]:
 
 
 def create_or_resume(
-    engine: Engine,
+    database: Database,
     storage: BaseStorage,
     record: StudyRecord,
     directions: Sequence[str],
@@ -58,7 +78,8 @@ def create_or_resume(
 ) -> optuna.Study:
     """Make a study, or find it as it was left.
 
-    A kill between Optuna's row and ours leaves a study without record; it is taken over.
+    A kill between Optuna's row and ours leaves a study without record; it is taken over. Of the
+    processes that make the same study at once, one does, and the others find it.
 
     Raises:
         StudyMismatchError: A study of this name has another space, direction or data.
@@ -70,21 +91,26 @@ def create_or_resume(
             study_name=record.name,
             storage=storage,
             directions=[StudyDirection[direction.upper()] for direction in directions],
+            load_if_exists=True,
         )
-    with engine.connect() as connection:
+    study_id = study_id_of(storage, record.name)
+    objectives = [
+        {"metric": metric, "direction": direction}
+        for metric, direction in zip(metric_names, directions, strict=True)
+    ]
+
+    def write(connection: Connection) -> None:
+        lock_study(connection, study_id)
         known = find(connection, record.name)
-    _refuse_foreign(study, known)
-    _refuse_changed(study, known or record, record, directions)
-    _set_metric_names(study, metric_names)
-    with engine.begin() as connection:
+        _refuse_foreign(study, known)
+        _refuse_changed(study, known or record, record, directions)
         if known is None:
-            objectives = [
-                {"metric": metric, "direction": direction}
-                for metric, direction in zip(metric_names, directions, strict=True)
-            ]
-            _insert(connection, study_id_of(storage, record.name), record, objectives)
+            _insert(connection, study_id, record, objectives)
         else:
             _update(connection, known, record)
+
+    database.write(write)
+    _set_metric_names(study, metric_names)
     return study
 
 
@@ -195,11 +221,12 @@ def _insert(
 
 def _update(connection: Connection, known: StudyRecord, record: StudyRecord) -> None:
     """Take over what may differ from run to run, and leave a message where results may mix."""
+    now = datetime.now(UTC)
     values = {
         "spec": record.spec,
         "versions": dict(record.versions),
         "git_revision": record.git_revision,
-        "updated_at": datetime.now(UTC),
+        "updated_at": now,
     }
     connection.execute(update(studies).where(studies.c.name == record.name).values(values))
     study_id = find_id(connection, record.name)
@@ -212,7 +239,8 @@ def _update(connection: Connection, known: StudyRecord, record: StudyRecord) -> 
         changes.append(f"git {known.git_revision} -> {record.git_revision}")
     if changes and study_id is not None:
         message = "resumed with other versions: " + ", ".join(changes)
-        writers.log(connection, study_id, "warning", message, None, None)
+        row = {"level": "warning", "message": message}
+        writers.log(connection, study_id, row, now)
 
 
 def unknown_study(name: str, known: Sequence[str], where: str) -> StoreError:

@@ -1,4 +1,8 @@
-"""Writers of trials, epochs, workers, runs and messages, each inside the caller's transaction."""
+"""Writers of trials, epochs, workers, runs and messages, each inside the caller's transaction.
+
+Each may be run again over what it wrote: a row that is there already is replaced, and the times
+that tell rows apart are the caller's.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from sweep.errors import StoreError
 from sweep.store.records import TimeSplit
@@ -114,10 +118,11 @@ def weights_dropped(connection: Connection, study_id: int, number: int) -> None:
 
 
 def worker_ready(
-    connection: Connection, study_id: int, worker: str, values: Mapping[str, Any]
+    connection: Connection, study_id: int, worker: str, values: Mapping[str, Any], now: datetime
 ) -> None:
     """Add a worker's process."""
-    row = {"study_id": study_id, "worker": worker, "ready_at": _now(), **values}
+    row = {"study_id": study_id, "worker": worker, "ready_at": now, **values}
+    _remove_same(connection, workers, study_id, ready_at=now, worker=worker)
     connection.execute(insert(workers), row)
 
 
@@ -131,10 +136,10 @@ def workers_released(connection: Connection, study_id: int) -> None:
     _end_workers(connection, study_id, "the run ended")
 
 
-def run_started(connection: Connection, study_id: int, split: TimeSplit) -> int:
+def run_started(connection: Connection, study_id: int, split: TimeSplit, now: datetime) -> int:
     """Add a run; returns its id."""
-    now = _now()
     row = {"study_id": study_id, "started_at": now, "updated_at": now, **asdict(split)}
+    _remove_same(connection, runs, study_id, started_at=now)
     (run_id,) = connection.execute(insert(runs).returning(runs.c.run_id), row).one()
     return int(run_id)
 
@@ -145,17 +150,15 @@ def run_timed(connection: Connection, run_id: int, split: TimeSplit) -> None:
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(values))
 
 
-def log(
-    connection: Connection,
-    study_id: int,
-    level: str,
-    message: str,
-    number: int | None,
-    worker: str | None,
-) -> None:
-    """Add a message."""
-    row = {"level": level, "message": message, "number": number, "worker": worker}
-    connection.execute(insert(logs), {"study_id": study_id, "logged_at": _now(), **row})
+def log(connection: Connection, study_id: int, message: Mapping[str, Any], now: datetime) -> None:
+    """Add a message: `level`, `message` and, if it concerns any, `number` and `worker`."""
+    _remove_same(connection, logs, study_id, logged_at=now, message=message["message"])
+    connection.execute(insert(logs), {"study_id": study_id, "logged_at": now, **message})
+
+
+def _remove_same(connection: Connection, table: Table, study_id: int, **values: Any) -> None:
+    same = [table.c[name] == value for name, value in values.items()]
+    connection.execute(delete(table).where(table.c.study_id == study_id, *same))
 
 
 def _end_workers(connection: Connection, study_id: int, reason: str, *which: Any) -> None:

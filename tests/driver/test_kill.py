@@ -28,7 +28,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     Store.open(host.url).close()
     yield host
     with host.store() as store:
-        assert store.driver_pid("colours") is None
+        assert store.driver("colours") is None
 
 
 def start(host: Host, workers: int = 1) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ import json
 import os
 import random
 import signal
-import sqlite3
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -19,11 +19,16 @@ from itertools import islice
 from typing import Any
 
 import optuna
+from sqlalchemy import text
 from store_samples import create, report, result, task
 
 from sweep.errors import StoreError
 from sweep.store import Store
+from sweep.store.databases import database_at
+from sweep.store.locks import Holder
 
+# What the database says of itself; a server checks its keys at each write.
+CHECKS = {"sqlite": ("PRAGMA integrity_check", "PRAGMA foreign_key_check"), "postgresql": ()}
 COHORT = 4
 EPOCHS = 6
 
@@ -114,7 +119,7 @@ def kill_again_and_again(url: str, seed: int, kills: int) -> dict[str, Any]:
         driver = Child(drive, url)
         driver.listen(1)
         with Store.open(url, create=False) as store:
-            held = store.driver_pid("quickstart") == driver.pid
+            held = store.driver("quickstart") == Holder(driver.pid, socket.gethostname())
             refused = refusal(store)
         words = driver.listen(chance.randrange(12))
         time.sleep(chance.uniform(0.0, 0.02))
@@ -140,14 +145,15 @@ def refusal(store: Store) -> str:
 
 def check(url: str) -> dict[str, Any]:
     """Whether the database is whole: SQLite's own checks, and no transaction seen in part."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+    database = database_at(url)
+    kind = database.url.get_backend_name()
+    with closing(database), database.reading() as connection:
 
-        def query(text: str) -> list[Any]:
-            return connection.execute(text).fetchall()
+        def query(words: str) -> list[Any]:
+            return [tuple(row) for row in connection.execute(text(words))]
 
         return {
-            "integrity": query("PRAGMA integrity_check"),
-            "foreign_keys": query("PRAGMA foreign_key_check"),
+            "damage": [row for words in CHECKS[kind] for row in query(words) if row != ("ok",)],
             "told_without_result": query(
                 "SELECT o.number FROM trials o LEFT JOIN sweep_trials t USING (trial_id) "
                 "WHERE o.state = 'COMPLETE' AND t.stop_reason IS NULL"

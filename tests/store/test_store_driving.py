@@ -1,16 +1,16 @@
 """The driver's storage leaves in the database what Optuna's own would have left."""
 
 import random
-import sqlite3
 import warnings
-from contextlib import closing, nullcontext
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import text
 from store_samples import create
 
 from sweep.errors import StoreError
@@ -30,13 +30,18 @@ TABLES = (
 )
 
 
-def contents(database: Path) -> dict[str, list[dict[str, Any]]]:
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
+
+def contents(store: Store) -> dict[str, list[dict[str, Any]]]:
     """Optuna's tables without times and the keys that only number their rows."""
     found = {}
-    with closing(sqlite3.connect(database)) as connection:
-        connection.row_factory = sqlite3.Row
+    with store._database.reading() as connection:
         for table in TABLES:
-            rows = [dict(row) for row in connection.execute(f"SELECT * FROM {table}")]
+            selected = connection.execute(text(f"SELECT * FROM {table}"))
+            rows = [dict(row) for row in selected.mappings()]
             kept = [
                 {
                     name: value
@@ -99,9 +104,8 @@ def plain(trial: FrozenTrial) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_leaves_what_optunas_own_storage_leaves(tmp_path: Path, seed: int) -> None:
-    files = [tmp_path / name for name in ("driven.db", "plain.db")]
-    with Store.open(f"sqlite:///{files[0]}") as store:
+def test_it_leaves_what_optunas_own_storage_leaves(new_url: Callable[[], str], seed: int) -> None:
+    with Store.open(new_url()) as store:
         create(store)
         study, storage = store.drive_study("quickstart")
         search(study, storage.batch, seed)
@@ -109,10 +113,11 @@ def test_it_leaves_what_optunas_own_storage_leaves(tmp_path: Path, seed: int) ->
         seen = [[plain(trial) for trial in s.get_trials()] for s in (study, again)]
         assert seen[0] == seen[1], "memory is what the database holds"
         assert len({trial.state for trial in study.get_trials()}) == 4
-    with Store.open(f"sqlite:///{files[1]}") as store:
+        driven = contents(store)
+    with Store.open(new_url()) as store:
         create(store)
         search(store.load_study("quickstart"), nullcontext, seed)
-    assert contents(files[0]) == contents(files[1])
+        assert driven == contents(store)
 
 
 def test_a_batch_reaches_the_database_whole_or_not_at_all(store: Store) -> None:

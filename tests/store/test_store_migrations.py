@@ -1,31 +1,40 @@
 import gzip
-import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, String
-from sqlalchemy.engine import make_url
+from sqlalchemy import Engine, String, inspect, text
 from store_samples import complete, create
 
 from sweep.errors import StoreError
 from sweep.store import Store, migrate, schema, upgrade
-from sweep.store.sqlite import make_migration_engine
+from sweep.store.database import Database
+from sweep.store.databases import database_at
 
 OLD_DATABASES = Path(__file__).parent / "old_databases"
 REMARK = "trained by the reference engine"
 MIGRATIONS = Path(migrate.__file__).parent / "migrations"
 
 
-def execute(database: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(database)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.commit()
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
+
+def execute(url: str, statement: str) -> list[Any]:
+    """Run a statement in a transaction of its own; returns its rows if it has any."""
+    engine = database_at(url).make_migration_engine()
+    with engine.begin() as connection:
+        done = connection.execute(text(statement))
+        rows = [tuple(row) for row in done] if done.returns_rows else []
+    engine.dispose()
+    return rows
 
 
 def test_the_last_revision_is_the_one_that_the_program_expects() -> None:
@@ -40,7 +49,7 @@ def test_the_revisions_make_the_tables_that_the_code_describes(url: str) -> None
     def ours(name: str | None, kind: str, parents: object) -> bool:
         return kind != "table" or (name or "").startswith("sweep_")
 
-    engine = make_migration_engine(make_url(url))
+    engine = database_at(url).make_migration_engine()
     with engine.connect() as connection:
         context = MigrationContext.configure(
             connection,
@@ -57,15 +66,15 @@ def test_the_revisions_make_the_tables_that_the_code_describes(url: str) -> None
     engine.dispose()
 
 
-def test_what_we_read_of_optunas_tables_is_there(database: Path) -> None:
-    with closing(sqlite3.connect(database)) as connection:
+def test_what_we_read_of_optunas_tables_is_there(url: str) -> None:
+    with closing(database_at(url)) as database, database.reading() as connection:
         for name in schema.OPTUNA_TABLES:
-            columns = {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+            columns = {column["name"] for column in inspect(connection).get_columns(name)}
             assert {column.name for column in schema.metadata.tables[name].columns} <= columns
 
 
-def test_an_older_database_asks_for_the_upgrade(url: str, database: Path) -> None:
-    execute(database, "UPDATE sweep_alembic_version SET version_num = '0000'")
+def test_an_older_database_asks_for_the_upgrade(url: str) -> None:
+    execute(url, "UPDATE sweep_alembic_version SET version_num = '0000'")
     for create_it in (True, False):
         with pytest.raises(StoreError) as caught:
             Store.open(url, create=create_it)
@@ -73,8 +82,8 @@ def test_an_older_database_asks_for_the_upgrade(url: str, database: Path) -> Non
         assert "`sweep storage upgrade`" in str(caught.value)
 
 
-def test_a_newer_database_asks_for_a_newer_program(url: str, database: Path) -> None:
-    execute(database, "UPDATE sweep_alembic_version SET version_num = '9999'")
+def test_a_newer_database_asks_for_a_newer_program(url: str) -> None:
+    execute(url, "UPDATE sweep_alembic_version SET version_num = '9999'")
     for call in (Store.open, upgrade):
         with pytest.raises(StoreError) as caught:
             call(url)
@@ -86,8 +95,8 @@ def test_a_newer_database_asks_for_a_newer_program(url: str, database: Path) -> 
         assert caught.value.next_step == "update sweep to the version that made them"
 
 
-def test_newer_tables_of_optuna(url: str, database: Path) -> None:
-    execute(database, "UPDATE alembic_version SET version_num = 'v9.0.0.a'")
+def test_newer_tables_of_optuna(url: str) -> None:
+    execute(url, "UPDATE alembic_version SET version_num = 'v9.0.0.a'")
     for call in (Store.open, upgrade):
         with pytest.raises(StoreError) as caught:
             call(url)
@@ -95,12 +104,13 @@ def test_newer_tables_of_optuna(url: str, database: Path) -> None:
         assert caught.value.next_step == "update optuna to the version that made them"
 
 
-def test_upgrading_what_is_up_to_date_changes_nothing(url: str, database: Path) -> None:
-    before = database.read_bytes()
+def test_upgrading_what_is_up_to_date_changes_nothing(url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    before = path.read_bytes() if path.exists() else b""
     found, reached = upgrade(url)
     assert found == reached
     assert found.startswith(f"sweep {schema.REVISION}, optuna v")
-    assert database.read_bytes() == before
+    assert (path.read_bytes() if path.exists() else b"") == before
 
 
 def test_upgrading_a_missing_database(tmp_path: Path) -> None:
@@ -109,12 +119,12 @@ def test_upgrading_a_missing_database(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_upgrading_optunas_tables_keeps_ours(url: str, database: Path) -> None:
+def test_upgrading_optunas_tables_keeps_ours(url: str) -> None:
     with Store.open(url) as store:
         complete(store, create(store), 0.5)
         rows, epochs = store.trial_rows("quickstart"), store.epoch_rows("quickstart")
     # Optuna's revisions since then copy and drop most of its tables, where SQLite alters them.
-    execute(database, "UPDATE alembic_version SET version_num = 'v2.4.0.a'")
+    execute(url, "UPDATE alembic_version SET version_num = 'v2.4.0.a'")
     with pytest.raises(StoreError) as caught:
         Store.open(url)
     assert caught.value.what == "Optuna's tables in the database are older than this program"
@@ -127,8 +137,7 @@ def test_upgrading_optunas_tables_keeps_ours(url: str, database: Path) -> None:
         assert store.epoch_rows("quickstart") == epochs
         store.delete_study("quickstart")
         assert store.study_rows() == []
-    with closing(sqlite3.connect(database)) as connection:
-        assert connection.execute("SELECT count(*) FROM sweep_epochs").fetchone() == (0,)
+    assert execute(url, "SELECT count(*) FROM sweep_epochs") == [(0,)]
 
 
 @pytest.mark.parametrize("old", sorted(OLD_DATABASES.glob("*.db.gz")), ids=lambda path: path.stem)
@@ -172,39 +181,39 @@ def test_a_revision_may_alter_a_table_that_others_refer_to(url: str) -> None:
     with Store.open(url) as store:
         complete(store, create(store), 0.5)
         rows, epochs = store.trial_rows("quickstart"), store.epoch_rows("quickstart")
-    engine = make_migration_engine(make_url(url))
+    engine = database_at(url).make_migration_engine()
     with engine.begin() as connection:
         operations = Operations(MigrationContext.configure(connection))
-        with operations.batch_alter_table("sweep_trials", recreate="always") as batch:
+        with operations.batch_alter_table("sweep_trials") as batch:
             batch.alter_column("worker", type_=String(200))
     engine.dispose()
     with Store.open(url) as store:
         assert store.trial_rows("quickstart") == rows
         assert store.epoch_rows("quickstart") == epochs != []
         store.delete_study("quickstart")
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
-        assert connection.execute("SELECT count(*) FROM sweep_epochs").fetchone() == (0,)
+    assert execute(url, "SELECT count(*) FROM sweep_epochs") == [(0,)]
 
 
 def test_a_failed_migration_leaves_nothing_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_blank_url: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "sweep.db"
-    url = f"sqlite:///{path}"
-    make = migrate.make_migration_engine
+    url = new_blank_url()
+    kind = type(database_at(url))
+    make = kind.make_migration_engine
 
-    def failing(parsed: object) -> Engine:
-        engine = make(make_url(url))
-        execute(path, "CREATE TABLE IF NOT EXISTS sweep_logs (log_id INTEGER)")
+    def failing(database: Database) -> Engine:
+        engine = make(database)
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE sweep_logs (log_id INTEGER)"))
         return engine
 
-    monkeypatch.setattr(migrate, "make_migration_engine", failing)
+    monkeypatch.setattr(kind, "make_migration_engine", failing)
     with pytest.raises(StoreError, match="refused a statement"):
         Store.open(url)
     monkeypatch.undo()
-    execute(path, "DROP TABLE sweep_logs")
-    with closing(sqlite3.connect(path)) as connection:
-        query = "SELECT count(*) FROM sqlite_master WHERE name LIKE 'sweep_%'"
-        assert connection.execute(query).fetchone() == (0,)
+    with closing(database_at(url)) as database, database.reading() as connection:
+        names = inspect(connection).get_table_names()
+    assert [name for name in names if name.startswith("sweep_")] == ["sweep_logs"]
+    execute(url, "DROP TABLE sweep_logs")
     with Store.open(url) as store:
         create(store)

@@ -34,7 +34,7 @@ def refusal(url: str, *, create: bool = True) -> StoreError:
 def test_a_url_that_cannot_be_used(url: str, what: str) -> None:
     error = refusal(url)
     assert error.what.startswith(what)
-    assert error.expected == "sqlite:///FILE, for example sqlite:///sweep.db"
+    assert error.expected == "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
 def test_a_path_is_answered_with_its_url() -> None:

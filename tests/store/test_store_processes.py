@@ -1,8 +1,10 @@
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ from store_samples import create
 
 from sweep.errors import StoreError
 from sweep.store import Store
-from sweep.store.locks import LockHeldError, file_lock, holder
+from sweep.store.locks import Holder, LockHeldError, file_holder, file_lock
+
+
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
 
 HOST = Path(__file__).parent / "store_host.py"
 WHOLE = {
-    "integrity": [["ok"]],
-    "foreign_keys": [],
+    "damage": [],
     "told_without_result": [],
     "result_without_epochs": [],
     "half_transactions": [],
@@ -31,6 +38,11 @@ def host(*arguments: object) -> dict[str, Any]:
     assert (done.returncode, done.stderr) == (0, "")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def holding(path: Path) -> int | None:
+    found = file_holder(path)
+    return found and found.pid
 
 
 def errors(words: list[str]) -> list[str]:
@@ -61,7 +73,7 @@ def test_a_killed_driver_leaves_whole_transactions(url: str, seed: int) -> None:
 def test_one_driver_at_a_time(store: Store) -> None:
     create(store)
     with Store.open(store.url) as other, store.driver_lock("quickstart"):
-        assert other.driver_pid("quickstart") == os.getpid()
+        assert other.driver("quickstart") == Holder(os.getpid(), socket.gethostname())
         with pytest.raises(StoreError) as caught, other.driver_lock("quickstart"):
             pass
         assert caught.value.what == "another process drives the study"
@@ -71,16 +83,16 @@ def test_one_driver_at_a_time(store: Store) -> None:
             other.delete_study("quickstart")
         with other.driver_lock("another"):
             pass
-    assert store.driver_pid("quickstart") is None
+    assert store.driver("quickstart") is None
     with store.driver_lock("quickstart"):
         pass
 
 
-def test_the_lock_is_given_back_after_an_error(store: Store, database: Path) -> None:
+def test_the_lock_is_given_back_after_an_error(store: Store, tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), store.driver_lock("quickstart"):
         1 / 0  # noqa: B018
-    assert store.driver_pid("quickstart") is None
-    assert list(database.parent.glob("*.lock")) == []
+    assert store.driver("quickstart") is None
+    assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_workers_end_with_their_run(store: Store) -> None:
@@ -111,12 +123,12 @@ def test_a_file_left_by_a_killed_process_is_no_hindrance(tmp_path: Path) -> None
     ) as child:
         assert child.stdout is not None
         child.stdout.readline()
-        assert holder(path) == child.pid
+        assert holding(path) == child.pid
         child.kill()
     assert path.exists()
-    assert holder(path) is None
+    assert file_holder(path) is None
     with file_lock(path, wait=False):
-        assert holder(path) == os.getpid()
+        assert holding(path) == os.getpid()
     assert not path.exists()
 
 
@@ -127,7 +139,7 @@ def test_asking_for_the_holder_keeps_nobody_out(tmp_path: Path) -> None:
 
     def ask() -> None:
         while not ended.is_set():
-            holder(path)
+            file_holder(path)
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -175,4 +187,4 @@ def test_a_lock_held_names_its_holder(tmp_path: Path) -> None:
         file_lock(path, wait=False),
     ):
         pass
-    assert caught.value.pid == os.getpid()
+    assert caught.value.holder == Holder(os.getpid(), socket.gethostname())

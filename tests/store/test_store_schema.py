@@ -1,35 +1,38 @@
 import shutil
-import sqlite3
 import subprocess
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from postgres_server import binaries, libpq_environment
+from sqlalchemy import inspect, text
 from store_samples import complete, create, fail, report, result, start
 
 from sweep.store import EXAMPLE_QUERIES, Store, describe_schema
 from sweep.trial import StopReason
 
 
-def test_every_table_and_column_of_ours_is_described(database: Path) -> None:
+@pytest.fixture
+def url(new_url: Callable[[], str]) -> str:
+    return new_url()
+
+
+def test_every_table_and_column_of_ours_is_described(store: Store) -> None:
     described = {(row["table"], row["column"]) for row in describe_schema()}
-    with closing(sqlite3.connect(database)) as connection:
+    with store._database.reading() as connection:
+        found = inspect(connection)
         tables = [
             name
-            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")
+            for name in found.get_table_names()
             if name.startswith("sweep_") and name != "sweep_alembic_version"
         ]
-        found = {
-            (table, row[1])
-            for table in tables
-            for row in connection.execute(f"PRAGMA table_info({table})")
-        }
-    assert described == found | {(table, "") for table in tables}
+        columns = {(name, column["name"]) for name in tables for column in found.get_columns(name)}
+    assert described == columns | {(table, "") for table in tables}
     assert all(row["meaning"] for row in describe_schema())
 
 
 @pytest.fixture
-def filled(store: Store, database: Path) -> Path:
+def filled(store: Store) -> Store:
     """Four complete trials, one failed, one diverged; and a study that must not be counted."""
     other = create(store, "other")
     complete(store, other, 0.99, activation="tanh")
@@ -41,15 +44,15 @@ def filled(store: Store, database: Path) -> Path:
         study.tell(trial, value)
     fail(store, study)
     complete(store, study, 0.0, StopReason.DIVERGED, activation="elu", learning_rate=50.0)
-    return database
+    return store
 
 
-def rows(database: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(database)) as connection:
-        return connection.execute(query).fetchall()
+def rows(store: Store, query: str) -> list[tuple[object, ...]]:
+    with store._database.reading() as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
 
 
-def test_example_of_activation_and_initializer(filled: Path) -> None:
+def test_example_of_activation_and_initializer(filled: Store) -> None:
     found = rows(filled, EXAMPLE_QUERIES["Mean validation accuracy by activation and initializer"])
     assert [row[:3] for row in found] == [
         ("selu", "lecun_normal", 2),
@@ -59,12 +62,12 @@ def test_example_of_activation_and_initializer(filled: Path) -> None:
     assert [row[3] for row in found] == pytest.approx([0.7, 0.3, 0.18])
 
 
-def test_example_of_the_best_trial(filled: Path) -> None:
+def test_example_of_the_best_trial(filled: Store) -> None:
     found = rows(filled, EXAMPLE_QUERIES["Learning curve of the best trial"])
     assert [(row[0], row[1], row[5]) for row in found] == [(2, 1, 0.09), (2, 2, 0.9)]
 
 
-def test_example_of_failures(filled: Path) -> None:
+def test_example_of_failures(filled: Store) -> None:
     found = rows(filled, EXAMPLE_QUERIES["Failed and diverged trials, with the reason"])
     assert found == [
         (4, "FAIL", None, None, "ValueError: no", "selu", 0.001),
@@ -73,10 +76,26 @@ def test_example_of_failures(filled: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the sqlite3 program is not installed")
+@pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("title", EXAMPLE_QUERIES)
-def test_examples_can_be_pasted_into_the_shell(filled: Path, title: str) -> None:
+def test_examples_can_be_pasted_into_the_shell(filled: Store, tmp_path: Path, title: str) -> None:
+    (database,) = tmp_path.glob("*.db")
     done = subprocess.run(
-        ["sqlite3", str(filled)], input=EXAMPLE_QUERIES[title], capture_output=True, text=True
+        ["sqlite3", str(database)], input=EXAMPLE_QUERIES[title], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(rows(filled, EXAMPLE_QUERIES[title]))
+
+
+@pytest.mark.parametrize("new_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("title", EXAMPLE_QUERIES)
+def test_examples_can_be_pasted_into_psql(filled: Store, title: str) -> None:
+    done = subprocess.run(
+        [str(binaries() / "psql"), "--tuples-only", "--no-psqlrc", "-v", "ON_ERROR_STOP=1"],
+        input=EXAMPLE_QUERIES[title] + "\\q\n",
+        env=libpq_environment(filled.url),
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.split("\n")) - 2 == len(rows(filled, EXAMPLE_QUERIES[title]))

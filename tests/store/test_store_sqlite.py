@@ -29,7 +29,7 @@ class TestSqliteStore(StoreContract):
 def test_every_connection_has_our_pragmas(store: Store) -> None:
     rdb_storage = store.optuna_storage._backend  # type: ignore[attr-defined]
     assert isinstance(rdb_storage, optuna.storages.RDBStorage)
-    for engine in (store._engine, rdb_storage.engine):
+    for engine in (store._database.engine, rdb_storage.engine):
         with engine.connect() as connection:
             found = [
                 connection.execute(text(f"PRAGMA {name}")).scalar()

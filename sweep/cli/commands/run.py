@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     envvar="SWEEP_ARTIFACTS",
     show_envvar=True,
-    help="Where weights and logs go; beside the SQLite file if not given.",
+    help="Where weights and logs go; beside the SQLite file, or here, if not given.",
 )
 @click.option(
     "--notify-webhook",
@@ -255,9 +255,11 @@ def _typed(storage: str) -> str:
     """The storage as a person types it, a password replaced by its variable."""
     import shlex
 
+    from sweep.store import safe_url
+
     if storage.startswith("sqlite:///"):
         return shlex.quote(storage.removeprefix("sqlite:///"))
-    return '"$SWEEP_STORAGE"' if "@" in storage else shlex.quote(storage)
+    return shlex.quote(storage) if safe_url(storage) == storage else '"$SWEEP_STORAGE"'
 
 
 def _resume_command(

@@ -1,5 +1,6 @@
 """`sweep status`."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -30,7 +31,7 @@ def command(study: str | None, storage: str, as_json: bool) -> None:
             store.trial_rows(name),
             store.worker_rows(name),
             store.run_rows(name),
-            store.driver_pid(name),
+            store.driver(name),
         )
     if as_json:
         print_json(document)
@@ -51,7 +52,7 @@ def _print(document: Mapping[str, Any]) -> None:
     click.secho(document["study"], bold=True)
     print_fields(
         {
-            "now": f"running, process {running}" if running else "not running",
+            "now": _now(document),
             "data": document["data"],
             "trials": f"{trials['finished']} of {trials['asked']} finished"
             + (f": {counts}" if counts else ""),
@@ -66,6 +67,14 @@ def _print(document: Mapping[str, Any]) -> None:
     if document["workers"]:
         click.echo()
         _print_workers(document["workers"])
+
+
+def _now(document: Mapping[str, Any]) -> str:
+    if not document["driver_pid"]:
+        return "not running"
+    host = document["driver_host"]
+    elsewhere = f" on {host}" if host != socket.gethostname() else ""
+    return f"running, process {document['driver_pid']}{elsewhere}"
 
 
 def _time(runs: Sequence[Mapping[str, Any]]) -> str | None:

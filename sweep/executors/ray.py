@@ -60,8 +60,8 @@ class RayExecutor(WorkerPool[RayWorker]):
             engine: Name of the engine.
             data: What to train on.
             log_dir: Directory on this machine for copies of the workers' logs, made if missing.
-            address: Of the cluster, as `ray.init` takes it; None for `RAY_ADDRESS`, or else the
-                cluster that this machine belongs to.
+            address: Of the cluster, as `ray.init` takes it: `local` for a new one of this machine
+                in any case; None for `RAY_ADDRESS`, or else the one this machine belongs to.
             backend: What Keras runs on in the workers, `tensorflow` or `jax`.
             workers: Number of workers; None for one per GPU of the cluster, or per CPU if it has
                 no GPU. Those for which there is no room wait for it.

@@ -43,8 +43,8 @@ class Cluster:
         """Say which; `connect` connects.
 
         Args:
-            address: As `ray.init` takes it; None for `RAY_ADDRESS`, or else for the cluster that
-                this machine belongs to.
+            address: As `ray.init` takes it: `local` for a new one in any case; None for
+                `RAY_ADDRESS`, or else for the one that this machine belongs to.
             workers: How many workers a cluster started here must have room for at least.
         """
         self.is_own = False
@@ -66,10 +66,10 @@ class Cluster:
         try:
             with _own_handler():
                 _check_reachable(self._address)
-                self.is_own = not _join(self._address)
+                self.is_own = self._address == "local" or not _join(self._address)
                 if self.is_own:
                     _start(max(self._workers, len(find_cores())))
-        except (OSError, RuntimeError, ValueError, RayError) as error:
+        except Exception as error:  # Ray raises errors of all kinds, plain ones too
             self.close()
             raise ExecutorError(
                 "there is no connection to a Ray cluster",

@@ -99,7 +99,8 @@ def test_a_killed_node_loses_and_doubles_nothing(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        nodes.kill_node_of(in_training(tmp_path, 2)[-1])
+        (victim,) = (pid for pid in in_training(tmp_path, 2) if not nodes.is_on_head(pid))
+        nodes.kill_node_of(victim)
         out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     document = json.loads(out)

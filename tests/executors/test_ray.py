@@ -119,8 +119,8 @@ def test_workers_have_a_core_of_their_own_and_one_thread(launch: Launch) -> None
 
 def test_the_trials_of_a_killed_node_come_back(launch: Launch, nodes: Nodes) -> None:
     talk = launch("faulty", workers=2)
-    ready = {event.worker: event for event in (talk.expect(WorkerReady), talk.expect(WorkerReady))}
-    kept, lost = ready.values()
+    ready = [talk.expect(WorkerReady), talk.expect(WorkerReady)]
+    lost, kept = sorted(ready, key=lambda event: nodes.is_on_head(event.pid))
     talk.direct(lost.worker, task(1, depth=faults.SLOW))
     talk.executor.poll(1.0)
     nodes.kill_node_of(lost.pid)

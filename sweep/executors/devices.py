@@ -68,10 +68,7 @@ def find_devices(workers: int | None = None) -> tuple[Device, ...]:
     Raises:
         ExecutorError: `workers` is less than 1.
     """
-    if workers is not None and workers < 1:
-        raise ExecutorError(
-            "there must be at least one worker", expected="1 or more", received=str(workers)
-        )
+    check_workers(workers)
     gpus = find_gpus()
     if gpus:
         shared = [gpus[index % len(gpus)] for index in range(workers or len(gpus))]
@@ -81,6 +78,18 @@ def find_devices(workers: int | None = None) -> tuple[Device, ...]:
     cores = find_cores()
     picked = [cores[index % len(cores)] for index in range(workers or len(cores))]
     return tuple(Device(f"cpu{i}", f"cpu:{core}", core, "-1") for i, core in enumerate(picked))
+
+
+def check_workers(workers: int | None) -> None:
+    """Make sure that a number of workers makes sense; None stands for one per device.
+
+    Raises:
+        ExecutorError: It is less than 1.
+    """
+    if workers is not None and workers < 1:
+        raise ExecutorError(
+            "there must be at least one worker", expected="1 or more", received=str(workers)
+        )
 
 
 def find_gpus(environment: Mapping[str, str] = os.environ) -> tuple[Gpu, ...]:

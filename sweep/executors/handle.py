@@ -13,27 +13,27 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from sweep.data import DataRef
 from sweep.errors import ExecutorError
 from sweep.executors.backends import backend_environment
-from sweep.executors.base import (
-    CohortReported,
-    Directive,
-    Event,
-    TrialFailed,
-    TrialRetired,
-    WorkerReady,
-)
+from sweep.executors.base import Directive, Event
 from sweep.executors.devices import Device
 from sweep.executors.program_cache import cache_environment
-from sweep.executors.protocol import DamagedFrameError, Decoder, Heartbeat, Setup, encode, tail
+from sweep.executors.protocol import DamagedFrameError, Decoder, Heartbeat, Setup, encode
+from sweep.executors.watched import WatchedWorker
 
 _CHUNK_BYTES = 1 << 16
 _EXIT_SECONDS = 10.0
 _STACKS_SECONDS = 0.2
+
+
+def own_search_path() -> tuple[str, ...]:
+    """Where this process looks for modules."""
+    return tuple(path or os.getcwd() for path in sys.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class WorkerPlan:
         silence_seconds: A worker that sends no heartbeat for so long is hung.
         stall_seconds: A worker that makes no progress in its work for so long is hung.
         start_seconds: A worker must be ready after so long.
+        search_path: Where it looks for modules, in order.
     """
 
     factory: str
@@ -61,17 +62,11 @@ class WorkerPlan:
     silence_seconds: float
     stall_seconds: float
     start_seconds: float
+    search_path: tuple[str, ...] = field(default_factory=own_search_path)
 
 
-class WorkerProcess:
-    """A worker from its start to its end; a replacement is another object.
-
-    Attributes:
-        ready: Whether it ever reported ready.
-        waiting: Whether it waits for a directive.
-        ended: Why it ended, or None while it lives.
-        has_stalled: Whether it ended because its engine made no progress.
-    """
+class WorkerProcess(WatchedWorker):
+    """A worker that this process started."""
 
     def __init__(self, device: Device, plan: WorkerPlan) -> None:
         """Start the process and return at once.
@@ -79,19 +74,12 @@ class WorkerProcess:
         Raises:
             OSError: No process can be started.
         """
-        self.ready = False
-        self.waiting = False
-        self.ended: str | None = None
-        self.has_stalled = False
+        super().__init__(device.worker, plan.log_dir)
         self._device = device
         self._plan = plan
-        self._numbers: dict[int, None] = {}
         self._outgoing = bytearray()
         self._decoder = Decoder()
         self._age_seconds = self._silent_seconds = self._stalled_seconds = 0.0
-        self.log = plan.log_dir / f"{device.worker}.log"
-        if self.log.exists():
-            self.log.replace(self.log.with_suffix(".log.1"))
         self._socket, self._process = self._start()
         self._send(
             Setup(
@@ -128,7 +116,7 @@ class WorkerProcess:
         return ours, process
 
     def _environment(self) -> dict[str, str]:
-        """This process's environment, with the search path that finds the same modules."""
+        """This process's environment, with a search path that finds the same modules."""
         plan = self._plan
         cache = {}
         if plan.programs is not None and self._device.core is not None:
@@ -141,19 +129,9 @@ class WorkerProcess:
             **backend_environment(
                 plan.backend, on_gpu=self._device.core is None, inherited=os.environ
             ),
-            "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path),
+            "PYTHONPATH": os.pathsep.join(plan.search_path),
             "PYTHONUNBUFFERED": "1",
         }
-
-    @property
-    def name(self) -> str:
-        """Name of the worker."""
-        return self._device.worker
-
-    @property
-    def numbers(self) -> tuple[int, ...]:
-        """Trials directed to it that have neither retired nor failed."""
-        return tuple(self._numbers)
 
     @property
     def pid(self) -> int:
@@ -169,23 +147,9 @@ class WorkerProcess:
         """Whether bytes wait to be sent."""
         return bool(self._outgoing)
 
-    def direct(self, directive: Directive) -> None:
-        """Send a directive, or lose it if the process has gone.
-
-        Raises:
-            ExecutorError: The worker does not wait for one.
-        """
-        if not self.waiting:
-            raise ExecutorError(
-                f"{self.name} does not wait for a directive",
-                expected="one directive after each of WorkerReady and CohortReported",
-                received=str(directive),
-            )
-        self._numbers.update(dict.fromkeys(task.number for task in directive.admit))
-        retired = {retirement.number for retirement in directive.retire}
-        self.waiting = self._numbers.keys() <= retired
-        if self.ended is None:
-            self._send(directive)
+    def send(self, directive: Directive) -> None:
+        """Pass a directive on, without waiting and without asking whether it is wanted."""
+        self._send(directive)
 
     def _send(self, message: object) -> None:
         self._outgoing += encode(message)
@@ -199,12 +163,17 @@ class WorkerProcess:
                 sent = self._socket.send(self._outgoing)
                 del self._outgoing[:sent]
 
-    def receive(self, elapsed_seconds: float) -> list[Event]:
+    def listen(self, elapsed_seconds: float) -> list[Event]:
         """The events that have come, without waiting; sets `ended` when they were the last.
 
         Args:
             elapsed_seconds: Time since the last call in which the executor listened.
         """
+        self.flush()
+        events = self._receive(elapsed_seconds)
+        return events if self.ended is not None else events + self._kill_if_hung()
+
+    def _receive(self, elapsed_seconds: float) -> list[Event]:
         self._age_seconds += elapsed_seconds
         self._silent_seconds += elapsed_seconds
         gone = self._process.poll() is not None
@@ -222,38 +191,24 @@ class WorkerProcess:
             damage = f"sent a damaged message: {error}"
         if messages:
             self._silent_seconds = 0.0
-        events = [event for event in map(self._note, messages) if event is not None]
+        events = [event for event in map(self._heard, messages) if event is not None]
         if damage:
             self._process.kill()
         if gone or damage:
             self._end(damage)
         return events
 
-    def _note(self, message: object) -> Event | None:
-        match message:
-            case Heartbeat(stalled_seconds):
-                self._stalled_seconds = stalled_seconds
-                return None
-            case WorkerReady():
-                self.ready = self.waiting = True
-            case CohortReported():
-                self.waiting = True
-            case TrialRetired(result=result):
-                self._numbers.pop(result.number, None)
-            case TrialFailed(number=number):
-                self._numbers.pop(number, None)
-                self.waiting = not self._numbers
-            case _:
-                raise TypeError(f"a worker sent {message!r}")
+    def _heard(self, message: object) -> Event | None:
+        if isinstance(message, Heartbeat):
+            self._stalled_seconds = message.stalled_seconds
+            return None
+        event = cast(Event, message)
+        self.note(event)
         self._stalled_seconds = 0.0
-        return message
+        return event
 
-    def kill_if_hung(self) -> list[Event]:
-        """Judge the process by what it sent, or failed to send.
-
-        Returns:
-            Events found while killing it.
-        """
+    def _kill_if_hung(self) -> list[Event]:
+        """Judge the process by what it sent; the events are those found while killing it."""
         plan = self._plan
         if not self.ready:
             if self._age_seconds > plan.start_seconds:
@@ -271,7 +226,7 @@ class WorkerProcess:
         time.sleep(_STACKS_SECONDS)
         self._process.kill()
         self._wait()
-        events = self.receive(0.0)
+        events = self._receive(0.0)
         self.ended = reason
         return events
 
@@ -295,10 +250,6 @@ class WorkerProcess:
             self._wait()
         self._socket.close()
         self.ended = reason or _describe(self._process.returncode)
-
-    def tail(self) -> str:
-        """The last lines of its log."""
-        return tail(self.log)
 
     def hang_up(self) -> None:
         """Ask the process to exit at once; `stop` makes sure of it."""

@@ -1,21 +1,25 @@
 """A program that trains on two workers until it is killed or interrupted.
 
-Arguments: the data as JSON, the thread that drives (`main` or `other`), the work of the trials.
-It has no `__main__` guard: a worker that imported it again would start workers of its own.
+Arguments: the data as JSON, with the address of a Ray cluster if it trains there; the thread that
+drives (`main` or `other`); the work of the trials. It has no `__main__` guard: a worker that
+imported it again would start workers of its own.
 """
 
 import json
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import softmax_engine as faults
 from executor_contract import task
 
 from sweep.data import DataRef
-from sweep.executors.base import CohortReported, Directive, WorkerReady
+from sweep.executors.base import CohortReported, Directive, Executor, WorkerReady
 from sweep.executors.process import ProcessExecutor
+from sweep.executors.ray import RayExecutor
 
 DEPTHS = {"fast": 20, "slow": faults.SLOW, "holds-interpreter": faults.HOLDS_INTERPRETER}
 
@@ -39,7 +43,10 @@ def drive(setup: dict[str, object], depth: int) -> None:
         classes=3,
     )
     pids: dict[str, int] = {}
-    with ProcessExecutor(
+    kind: Callable[..., Executor] = ProcessExecutor
+    if "address" in setup:
+        kind = partial(RayExecutor, address=setup["address"])
+    with kind(
         "faulty",
         data,
         workers=2,

@@ -1,6 +1,7 @@
 """`sweep run`."""
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,14 @@ from sweep.cli.command import (
     set_option,
     storage_option,
 )
+from sweep.cli.executors import check_executor, make_executor
 from sweep.cli.output import note, print_fields, print_json, warn
 from sweep.cli.text import differences, duration, metric, plural, short, time_split
 
 if TYPE_CHECKING:
     from sweep.driver.notify import EventKind, Notifier
     from sweep.driver.progress import Progress
+    from sweep.executors.base import Executor
     from sweep.spec.model import StudySpec
     from sweep.store import Store
 
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     examples=(
         "sweep run studies/quickstart.yaml",
         "sweep run study.yaml --set budget.trials=24 --set budget.epochs=5 --workers 2",
+        "sweep run study.yaml --executor ray --address 10.0.0.5:6379",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))
@@ -42,6 +46,18 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     metavar="N",
     help="Worker processes; one for each GPU or physical core if not given.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(["process", "ray"]),
+    default="process",
+    show_default=True,
+    help="Where they run: on this machine, or on a Ray cluster.",
+)
+@click.option(
+    "--address",
+    metavar="ADDRESS",
+    help="Of the Ray cluster; if not given RAY_ADDRESS, that of this machine, or a new one.",
 )
 @click.option(
     "--artifacts",
@@ -80,6 +96,8 @@ def command(
     storage: str,
     data_dir: Path | None,
     workers: int | None,
+    executor: str,
+    address: str | None,
     artifacts: Path | None,
     notify_webhook: str | None,
     notify_command: str | None,
@@ -103,6 +121,7 @@ def command(
     spec = load_study(file, overrides)
     _warn_of(spec)
     check_backend(spec.backend)
+    check_executor(executor, address)
     targets = notify_targets(notify_webhook, notify_command)
     notifier = Notifier(spec.study, targets, notify_on, on_trouble=warn)
     data = prepare(spec.data, data_dir=data_dir, progress=note)
@@ -112,8 +131,11 @@ def command(
         )
     directory = artifacts or artifacts_directory(storage)
     stop = StopFlag()
+    # No study has this name, so that no study's weights lie there.
+    logs = directory / "_logs" / spec.study
     with opened(storage, create=True) as store:
-        progress = _search(spec, store, data, directory, workers, stop, notifier)
+        with closing(make_executor(executor, address, workers, spec, data, logs)) as team:
+            progress = _search(spec, store, data, directory, team, stop, notifier)
         winner = _winner(store, spec, progress)
     interrupted = stop.requested and progress.finished < progress.asked
     if as_json:
@@ -123,7 +145,13 @@ def command(
     if progress.finished < progress.asked:
         why = "stopped" if interrupted else "out of time"
         note(f"{why} with {progress.finished} of {progress.asked} trials finished; to resume:")
-        options = {"--data-dir": data_dir, "--workers": workers, "--artifacts": artifacts}
+        options = {
+            "--data-dir": data_dir,
+            "--workers": workers,
+            "--executor": None if executor == "process" else executor,
+            "--address": address,
+            "--artifacts": artifacts,
+        }
         note("  " + _resume_command(file, overrides, storage, options))
     return INTERRUPTED if interrupted else 0
 
@@ -140,7 +168,7 @@ def _search(
     store: "Store",
     data: Any,
     directory: Path,
-    workers: int | None,
+    executor: "Executor",
     stop: Any,
     notifier: "Notifier",
 ) -> "Progress":
@@ -148,14 +176,8 @@ def _search(
     from sweep.cli.interrupt import winding_down
     from sweep.cli.watch import make_watcher
     from sweep.driver.run import run_study
-    from sweep.executors.process import ProcessExecutor
 
     frame = Frame(spec.fixed, spec.search, tuple(o.metric for o in spec.objectives))
-    # No study has this name, so that no study's weights lie there.
-    logs = directory / "_logs" / spec.study
-    executor = ProcessExecutor(
-        spec.engine, data, backend=spec.backend, workers=workers, log_dir=logs
-    )
     watcher = make_watcher(frame)
     with watcher, winding_down(stop), notifier:
         return run_study(

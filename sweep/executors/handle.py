@@ -28,6 +28,7 @@ from sweep.executors.base import (
     WorkerReady,
 )
 from sweep.executors.devices import Device
+from sweep.executors.inheritance import without_secrets
 from sweep.executors.program_cache import cache_environment
 from sweep.executors.protocol import DamagedFrameError, Decoder, Heartbeat, Setup, encode, tail
 
@@ -133,7 +134,7 @@ class WorkerProcess:
             cache = cache_environment(plan.backend, plan.programs, os.environ)
         return {
             "TF_CPP_MIN_LOG_LEVEL": "2",
-            **os.environ,
+            **without_secrets(os.environ),
             **self._device.environment(),
             **cache,
             **backend_environment(

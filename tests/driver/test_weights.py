@@ -1,5 +1,6 @@
 """Which files of weights are kept, and which are left alone."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,3 +66,21 @@ def test_names_hold_in_any_working_directory(
     monkeypatch.chdir(tmp_path)
     place = keeper(store, Path("relative"), keep=4).place_for(7, 0.0)
     assert place == tmp_path / "relative" / "trial-7.keras"
+
+
+@pytest.mark.parametrize("name", ["key", "colours/notes.txt", "other/trial-{number}.keras"])
+def test_files_that_are_no_weights_are_left_whatever_the_database_says(
+    host: Host, store: Store, tmp_path: Path, name: str
+) -> None:
+    worst = min(store.trial_rows("colours"), key=lambda row: row["values"][0])
+    precious = tmp_path / name.format(number=worst["number"])
+    precious.parent.mkdir(exist_ok=True)
+    precious.touch()
+    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "UPDATE sweep_trials SET weights = ? WHERE number = ?",
+            (str(precious), worst["number"]),
+        )
+    keeper(store, host.artifacts / "colours", keep=1)
+    assert precious.exists()
+    assert len(named(store)) == 1

@@ -223,9 +223,11 @@ def _typed(storage: str) -> str:
     """The storage as a person types it, a password replaced by its variable."""
     import shlex
 
-    if storage.startswith("sqlite:///"):
-        return shlex.quote(storage.removeprefix("sqlite:///"))
-    return '"$SWEEP_STORAGE"' if "@" in storage else shlex.quote(storage)
+    from sweep.store import safe_url
+
+    if "***" in safe_url(storage):
+        return '"$SWEEP_STORAGE"'
+    return shlex.quote(storage.removeprefix("sqlite:///"))
 
 
 def _resume_command(

@@ -70,7 +70,8 @@ def guarded(application: Application, access: Access, attempts: Attempts) -> App
         try:
             _admit(environ, path, access, attempts)
         except Refusal as refusal:
-            return _refuse(refusal, path, secured)
+            body = _refuse(refusal, path, secured)
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
         return application(environ, secured)
 
     return guard
@@ -177,8 +178,8 @@ def _secured(headers: Headers, path: str) -> Headers:
     return [*(kept | _OURS).items()]
 
 
-def _refuse(refusal: Refusal, path: str, start: StartResponse) -> Iterable[bytes]:
-    """Answer in the form that the page, or a person, reads."""
+def _refuse(refusal: Refusal, path: str, start: StartResponse) -> bytes:
+    """Answer in the form that the page, or a person, reads; returns the body."""
     if path.startswith("/api/"):
         kind, body = "application/json", json.dumps({"reason": refusal.message})
     else:
@@ -186,4 +187,4 @@ def _refuse(refusal: Refusal, path: str, start: StartResponse) -> Iterable[bytes
     content = body.encode()
     headers = [("Content-Type", kind), ("Content-Length", str(len(content))), *refusal.headers]
     start(refusal.status, headers)
-    return [content]
+    return content

@@ -1,6 +1,7 @@
 """A dashboard that serves, and what curl would send it."""
 
 import base64
+import contextlib
 import http.client
 import socket
 import ssl
@@ -28,6 +29,7 @@ def served(
 ) -> Iterator[str]:
     """The URL of a dashboard that serves while the block runs."""
     server = make_server(store, host, 0, access=access, certificate=certificate)
+    server.expiration_interval = 0.02  # It stops after that long.
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:
@@ -73,12 +75,14 @@ def ask(
 
 
 def speak(address: str, words: bytes) -> bytes:
-    """Send bytes and return all that comes back until the server closes the connection."""
+    """Send bytes and return what comes back until the server closes, or says no more."""
     parts = urlsplit(address)
     assert parts.port is not None
     with socket.create_connection((parts.hostname or "", parts.port), timeout=30) as connection:
         connection.sendall(words)
         answer = b""
-        while chunk := connection.recv(65536):
-            answer += chunk
+        with contextlib.suppress(TimeoutError):
+            while chunk := connection.recv(65536):
+                answer += chunk
+                connection.settimeout(1)
     return answer

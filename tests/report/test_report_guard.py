@@ -316,6 +316,12 @@ def test_a_body_that_is_not_read_is_not_the_next_request(locked: str) -> None:
         assert speak(locked, words).count(b"HTTP/1.1") == 1
 
 
+def test_a_refusal_of_head_has_no_body(locked: str) -> None:
+    answer = speak(locked, b"HEAD /dashboard HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 401")
+    assert answer.endswith(b"\r\n\r\n")
+
+
 def test_what_is_too_large_is_refused(locked: str) -> None:
     fat = {"X-Fat": "x" * MOST_HEADER_BYTES}
     assert ask(locked, "/", fat)[0] == 413

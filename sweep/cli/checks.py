@@ -127,8 +127,10 @@ def _check_backend(name: str, broken: State) -> Check:
     A broken build ends the process that loads it; this one goes on.
     """
     from sweep.executors.devices import find_gpus
+    from sweep.executors.inheritance import without_secrets
 
-    environment = {**os.environ, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    inherited = without_secrets(os.environ)
+    environment = {**inherited, "KERAS_BACKEND": name, "TF_CPP_MIN_LOG_LEVEL": "3"}
     try:
         run = subprocess.run(
             [sys.executable, "-c", PROBES[name]],

@@ -8,6 +8,7 @@ from typing import Final
 
 from sweep.errors import UsageError
 from sweep.spec.model import StudySpec
+from sweep.spec.names import is_kept_weights
 from sweep.store import Store
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,11 @@ class WeightsKeeper:
         for row in store.trial_rows(spec.study):
             if row["weights"] and row["values"]:
                 self._values[row["number"]] = row["values"][0]
-                self._files[row["number"]] = Path(row["weights"]).absolute()
+                path = Path(row["weights"]).absolute()
+                if is_kept_weights(path, spec.study, row["number"]):
+                    self._files[row["number"]] = path
+                else:
+                    logger.warning("trial %d names weights at %s: left", row["number"], path)
         self._drop_surplus()
         named = set(self._files.values())
         for path in directory.iterdir():
@@ -69,7 +74,8 @@ class WeightsKeeper:
         ranked = sorted(self._values, key=lambda n: (-self._sign * self._values[n], n))
         for surplus in ranked[self._keep :]:
             self._store.weights_dropped(self._study, surplus)
-            self._files.pop(surplus).unlink(missing_ok=True)
+            if path := self._files.pop(surplus, None):
+                path.unlink(missing_ok=True)
             del self._values[surplus]
 
     def _path(self, number: int) -> Path:

@@ -22,6 +22,7 @@ from sweep.errors import ExecutorError
 from sweep.executors.backends import backend_environment
 from sweep.executors.base import Directive, Event
 from sweep.executors.devices import Device
+from sweep.executors.inheritance import without_secrets
 from sweep.executors.program_cache import cache_environment
 from sweep.executors.protocol import DamagedFrameError, Decoder, Heartbeat, Setup, encode
 from sweep.executors.watched import WatchedWorker
@@ -123,7 +124,7 @@ class WorkerProcess(WatchedWorker):
             cache = cache_environment(plan.backend, plan.programs, os.environ)
         return {
             "TF_CPP_MIN_LOG_LEVEL": "2",
-            **os.environ,
+            **without_secrets(os.environ),
             **self._device.environment(),
             **cache,
             **backend_environment(

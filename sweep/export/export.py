@@ -9,6 +9,7 @@ from sweep.export.config import render_json, render_yaml
 from sweep.export.files import write_file
 from sweep.export.script import render_script
 from sweep.export.subject import Subject, subjects
+from sweep.spec.names import file_name, is_kept_weights
 from sweep.store import Store
 
 Format = Literal["yaml", "json", "python", "keras"]
@@ -77,7 +78,7 @@ def export_trials(
 
 
 def _path(subject: Subject, format: Format, output: Path | None, *, several: bool) -> Path:
-    name = f"{subject.record.name}-trial-{subject.number}.{FORMATS[format]}"
+    name = f"{file_name(subject.record.name)}-trial-{subject.number}.{FORMATS[format]}"
     if output is None:
         return Path(name)
     if several and output.is_file():
@@ -103,6 +104,14 @@ def _kept_weights(subject: Subject) -> Path:
             where=f"trial {number} of {study}",
             expected=f"one of the best {subject.spec.keep_weights} complete trials (keep_weights)",
             received=subject.outcome,
+            next_step=retrain,
+        )
+    if not is_kept_weights(Path(path), study, number):
+        raise SweepError(
+            "the database names a file that holds no kept weights",
+            where=f"trial {number} of {study}",
+            expected=f"a path that ends in {study}/trial-{number}.keras",
+            received=str(path),
             next_step=retrain,
         )
     if not Path(path).is_file():

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from sweep.spec.names import STUDY_NAME
 from sweep.trial import Value
 
 ObjectiveMetric = Literal["val_accuracy", "val_loss", "seconds_per_epoch", "parameters"]
@@ -172,7 +173,7 @@ TaggedDimension = Annotated[
     Annotated[ChoicesSpec, Tag("choices")] | Annotated[RangeSpec, Tag("range")],
     Discriminator(_kind),
 ]
-StudyName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+StudyName = Annotated[str, Field(pattern=STUDY_NAME)]
 
 
 class StudySpec(Frozen):

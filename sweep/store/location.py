@@ -17,7 +17,7 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-_SECRET_KEYS: Final = re.compile("pass|secret|token", re.IGNORECASE)
+_SECRET_KEYS: Final = re.compile("pass|pwd|secret|token", re.IGNORECASE)
 
 
 def safe_url(url: str) -> str:
@@ -25,9 +25,18 @@ def safe_url(url: str) -> str:
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        return re.sub(r"^(.*?://)?.*@", r"\1***@", url)
+        return _blacked_out(url)
+    if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
+        return _blacked_out(url)
     secrets = {key: "***" for key in parsed.query if _SECRET_KEYS.search(key)}
-    return parsed.update_query_dict(secrets).render_as_string(hide_password=True)
+    shown = parsed.update_query_dict(secrets).render_as_string(hide_password=True)
+    return shown.replace("%2A%2A%2A", "***")
+
+
+def _blacked_out(url: str) -> str:
+    """A URL that cannot be taken apart rightly, as with an `@` or `/` in its password."""
+    url = re.sub(r"^(.*?://)?.*@", r"\1***@", url)
+    return re.sub(r"(\w*(?:pass|pwd|secret|token)\w*=)[^&]*", r"\1***", url, flags=re.IGNORECASE)
 
 
 def parse_url(url: str) -> URL:
@@ -46,7 +55,7 @@ def parse_url(url: str) -> URL:
             "the storage URL cannot be read",
             expected=EXPECTED,
             received=safe_url(url),
-            next_step=None if ":" in url else f"write sqlite:///{url}",
+            next_step=None if ":" in url else f"write sqlite:///{safe_url(url)}",
         ) from None
     if parsed.drivername not in _DRIVERS:
         raise StoreError(

@@ -12,6 +12,7 @@ import numpy as np
 
 from sweep.data import DataRef, open_split
 from sweep.errors import SweepError
+from sweep.executors.inheritance import without_secrets
 
 BATCH_SIZE = 1000
 SMALLEST_PROBABILITY = 1e-7
@@ -61,7 +62,7 @@ def evaluate(model: Path, data: DataRef, backend: str, log: Path) -> TestFigures
             input=pickle.dumps(data),
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, "KERAS_BACKEND": backend},
+            env={**without_secrets(os.environ), "KERAS_BACKEND": backend},
             check=False,
         )
     if done.returncode != 0:

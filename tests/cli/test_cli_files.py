@@ -152,15 +152,15 @@ def test_dashboard_publishes_serves_and_opens_a_browser(cli, monkeypatch):
     fill("sqlite:///sweep.db")
     served, opened = [], []
 
-    def serve(url, host, port, *, ready):
-        served.append((url, host, port))
+    def serve(url, host, port, *, access, certificate, ready):
+        served.append((url, host, port, access.is_open, certificate))
         ready("http://127.0.0.1:8099/dashboard/")
 
-    monkeypatch.setattr("sweep.report.dashboard.serve", serve)
+    monkeypatch.setattr("sweep.report.server.serve", serve)
     monkeypatch.setattr("click.launch", opened.append)
     outcome = cli("dashboard", "--port", "8099")
     assert (outcome.code, outcome.out) == (0, "dashboard: http://127.0.0.1:8099/dashboard/\n")
-    assert served == [("sqlite:///sweep.db", "127.0.0.1", 8099)]
+    assert served == [("sqlite:///sweep.db", "127.0.0.1", 8099, True, None)]
     assert opened == ["http://127.0.0.1:8099/dashboard/"]
     with Store.open("sqlite:///sweep.db") as store:
         storage = store.optuna_storage
@@ -171,14 +171,35 @@ def test_dashboard_publishes_serves_and_opens_a_browser(cli, monkeypatch):
 def test_dashboard_without_a_browser(cli, monkeypatch):
     fill("sqlite:///sweep.db")
     monkeypatch.setattr(
-        "sweep.report.dashboard.serve", lambda *_, ready: ready("http://127.0.0.1:1/")
+        "sweep.report.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1/")
     )
     monkeypatch.setattr("click.launch", lambda _: pytest.fail("a browser was opened"))
     assert cli("dashboard", "--no-browser").code == 0
 
 
-def test_dashboard_is_for_this_machine_only(cli):
+def test_dashboard_on_other_addresses_needs_a_password(cli, golden):
     fill("sqlite:///sweep.db")
     outcome = cli("dashboard", "--host", "0.0.0.0", "--no-browser")
+    golden("error-dashboard-host", f"exit code {outcome.code}\n{outcome.err}")
+
+
+def test_dashboard_says_that_passwords_travel_unencrypted(cli, monkeypatch):
+    fill("sqlite:///sweep.db")
+    monkeypatch.setattr(
+        "sweep.report.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1/")
+    )
+    words = ("dashboard", "--no-browser", "--host")
+    for variable in ("SWEEP_DASHBOARD_PASSWORD", "SWEEP_DASHBOARD_PASSWORD_FILE"):
+        Path("password").write_text("a good password")
+        for host, warned in (("0.0.0.0", True), ("127.0.0.1", False)):
+            value = "password" if variable.endswith("FILE") else "a good password"
+            monkeypatch.setenv(variable, value)
+            assert ("unencrypted" in cli(*words, host).err) is warned
+        monkeypatch.delenv(variable, raising=False)
+    assert "unencrypted" not in cli(*words, "0.0.0.0", "--public-read").err
+
+
+def test_dashboard_takes_a_certificate_with_its_key_only(cli):
+    outcome = cli("dashboard", "--certificate", "chain.pem")
     assert outcome.code == 2
-    assert "this machine only" in outcome.err
+    assert "--certificate and --key belong together" in outcome.err

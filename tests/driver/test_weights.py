@@ -1,5 +1,6 @@
 """Which files of weights are kept, and which are left alone."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,3 +75,21 @@ def test_a_directory_that_cannot_be_made_is_named(store: Store, tmp_path: Path) 
         keeper(store, tmp_path / "file" / "colours", keep=1)
     assert caught.value.where == str(tmp_path / "file" / "colours")
     assert "--artifacts" in str(caught.value.next_step)
+
+
+@pytest.mark.parametrize("name", ["key", "colours/notes.txt", "other/trial-{number}.keras"])
+def test_files_that_are_no_weights_are_left_whatever_the_database_says(
+    host: Host, store: Store, tmp_path: Path, name: str
+) -> None:
+    worst = min(store.trial_rows("colours"), key=lambda row: row["values"][0])
+    precious = tmp_path / name.format(number=worst["number"])
+    precious.parent.mkdir(exist_ok=True)
+    precious.touch()
+    with sqlite3.connect(store.url.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "UPDATE sweep_trials SET weights = ? WHERE number = ?",
+            (str(precious), worst["number"]),
+        )
+    keeper(store, host.artifacts / "colours", keep=1)
+    assert precious.exists()
+    assert len(named(store)) == 1

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -11,6 +12,9 @@ from export_study import TWO, add, fill
 
 from sweep.errors import SweepError, UsageError
 from sweep.export import export_trials
+from sweep.export.export import _path
+from sweep.export.files import write_file
+from sweep.export.subject import subjects
 from sweep.spec.config_file import load_trial_file, parse_trial_file
 from sweep.store import Store
 from sweep.trial import StopReason
@@ -213,7 +217,8 @@ def test_a_place_that_cannot_be_written_is_named(
 def test_kept_weights_are_copied(
     store: Store, study: optuna.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tmp_path / "trial-0.keras"
+    kept = tmp_path / "small" / "trial-0.keras"
+    kept.parent.mkdir()
     kept.write_bytes(b"weights")
     add(store, study, [0.3], weights=kept)
     monkeypatch.chdir(tmp_path)
@@ -221,11 +226,37 @@ def test_kept_weights_are_copied(
     assert (tmp_path / "small-trial-0.keras").read_bytes() == b"weights"
 
 
+@pytest.mark.parametrize("name", ["key", "trial-0.keras", "small/trial-1.keras", "small/x.keras"])
+def test_only_kept_weights_are_copied_whatever_the_database_says(
+    store: Store, study: optuna.Study, tmp_path: Path, name: str
+) -> None:
+    secret = tmp_path / name
+    secret.parent.mkdir(exist_ok=True)
+    secret.write_bytes(b"a private key")
+    add(store, study, [0.3], weights=secret)
+    with pytest.raises(SweepError, match="holds no kept weights"):
+        export_trials(store, "small", format="keras", output=tmp_path / "best.keras")
+    assert not (tmp_path / "best.keras").exists()
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "..", "a\0b", "x" * 300, "ä/ö"])
+def test_files_stay_in_their_directory_whatever_the_study_is_called(
+    store: Store, study: optuna.Study, tmp_path: Path, name: str
+) -> None:
+    add(store, study, [0.3])
+    subject = subjects(store, "small", trial=None, top=None)[0]
+    renamed = replace(subject, record=replace(subject.record, name=name))
+    directory = tmp_path / "files"
+    path = _path(renamed, "yaml", directory, several=True)
+    write_file(path, b"", force=False)
+    assert path.resolve().parent == directory
+
+
 def test_weights_that_were_not_kept_or_are_gone_are_explained(
     store: Store, study: optuna.Study, tmp_path: Path
 ) -> None:
     add(store, study, [0.3])
-    add(store, study, [0.4], weights=tmp_path / "gone.keras")
+    add(store, study, [0.4], weights=tmp_path / "small" / "trial-1.keras")
     for number, message in ((0, "were not kept"), (1, "is not there")):
         with pytest.raises(SweepError, match=message) as caught:
             export_trials(store, "small", trial=number, format="keras")

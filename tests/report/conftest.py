@@ -1,9 +1,12 @@
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import report_studies
+from browser_pages import ARGUMENTS
+from playwright.sync_api import Browser, sync_playwright
 
 from sweep.report.dashboard import publish
 from sweep.store import Store
@@ -32,3 +35,16 @@ def fresh_store(tmp_path: Path) -> Iterator[Store]:
     """A database without studies."""
     with Store.open(f"sqlite:///{tmp_path / 'fresh.db'}") as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        if os.environ.get("SWEEP_REQUIRE_BROWSER"):
+            pytest.fail("SWEEP_REQUIRE_BROWSER is set and there is no program named chromium")
+        pytest.skip("needs the program chromium (Debian: apt install chromium)")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield launched
+        launched.close()

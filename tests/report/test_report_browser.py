@@ -4,96 +4,27 @@
 `SWEEP_REQUIRE_BROWSER=1` makes a missing Chromium an error instead of a skip.
 """
 
-import os
-import shutil
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from browser_pages import photograph, watch
+from dashboard_client import served
+from playwright.sync_api import Browser, Page
 
-from sweep.report.dashboard import make_server, url_of
+from sweep.report.access import Access
 from sweep.report.page import write_report
 from sweep.store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 FIGURES = ("activation-initializer", "momentum", "dropout", "batch-norm")
-WAIT_MILLISECONDS = 120_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("SWEEP_REQUIRE_BROWSER"):
-            pytest.fail("SWEEP_REQUIRE_BROWSER is set and there is no program named chromium")
-        pytest.skip("needs the program chromium (Debian: apt install chromium)")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-@dataclass
-class Watched:
-    """A page, what it asked for and what it complained about."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-    def hosts(self) -> set[str | None]:
-        return {
-            urlsplit(url).hostname
-            for url in self.requests
-            if urlsplit(url).scheme not in ("blob", "data")
-        }
-
-
-def watch(browser: Browser, width: int, height: int) -> Watched:
-    page = browser.new_page(viewport={"width": width, "height": height})
-    page.set_default_timeout(WAIT_MILLISECONDS)
-    watched = Watched(page)
-    page.on("request", lambda request: watched.requests.append(request.url))
-    page.on("pageerror", lambda error: watched.complaints.append(str(error)))
-    page.on(
-        "console",
-        lambda message: (
-            watched.complaints.append(message.text)
-            if message.type in ("error", "warning")
-            else None
-        ),
-    )
-    return watched
-
-
-def photograph(page: Page, name: str, tmp_path: Path) -> None:
-    directory = Path(os.environ.get("SWEEP_SCREENSHOTS", tmp_path))
-    directory.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=directory / f"{name}.png", full_page=True)
 
 
 @pytest.fixture
 def address(store: Store) -> Iterator[str]:
-    server = make_server(store, "127.0.0.1", 0)
-    thread = threading.Thread(target=server.serve)
-    thread.start()
-    yield url_of(server)
-    server.stop()
-    thread.join()
+    with served(store, Access()) as url:
+        yield url
 
 
 def test_dashboard_shows_our_figures_and_note(

@@ -279,9 +279,9 @@ def _typed(storage: str) -> str:
 
     from sweep.store import safe_url
 
-    if storage.startswith("sqlite:///"):
-        return shlex.quote(storage.removeprefix("sqlite:///"))
-    return shlex.quote(storage) if safe_url(storage) == storage else '"$SWEEP_STORAGE"'
+    if "***" in safe_url(storage):
+        return '"$SWEEP_STORAGE"'
+    return shlex.quote(storage.removeprefix("sqlite:///"))
 
 
 def _resume_command(

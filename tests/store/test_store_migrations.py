@@ -204,7 +204,7 @@ def test_a_failed_migration_leaves_nothing_behind(
     def failing(database: Database) -> Engine:
         engine = make(database)
         with engine.begin() as connection:
-            connection.execute(text("CREATE TABLE sweep_logs (log_id INTEGER)"))
+            connection.execute(text("CREATE TABLE IF NOT EXISTS sweep_logs (log_id INTEGER)"))
         return engine
 
     monkeypatch.setattr(kind, "make_migration_engine", failing)

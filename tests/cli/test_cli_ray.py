@@ -88,6 +88,7 @@ def in_training(directory: Path, workers: int) -> list[int]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_killed_node_loses_and_doubles_nothing(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(QUICK_STUDY)
     with ray_nodes(2, tmp_path / "caches") as nodes:
@@ -116,7 +117,7 @@ def test_a_killed_node_loses_and_doubles_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_the_figures_are_those_of_this_machines_processes(tmp_path: Path) -> None:
     """With the fused engine, on a cluster that is started for the purpose."""
     environment = os.environ | {"SWEEP_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}

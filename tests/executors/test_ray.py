@@ -32,7 +32,7 @@ from sweep.executors.base import CohortReported, TrialFailed, WorkerLost, Worker
 from sweep.executors.ray import RayExecutor
 from sweep.executors.shipment import load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent
 
 

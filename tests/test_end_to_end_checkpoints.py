@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STUDY = """
 study: road
-data: {name: synthetic, train_images: 4000, validation: {images: 500}}
-fixed: {depth: 20, scaling: channel, batch_size: 16, epochs: 10, flip: true, patience: 9,
+data: {name: synthetic, train_images: 3000, validation: {images: 500}}
+fixed: {depth: 20, scaling: channel, batch_size: 16, epochs: 8, flip: true, patience: 9,
         dropout: alpha_dropout, schedule: plateau, plateau_patience: 1, early_stopping: val_loss}
 search:
   optimizer: [nadam, adam]
@@ -51,7 +51,7 @@ def test_broken_off_twice_a_study_has_the_curves_of_an_undisturbed_one(
     undisturbed.type(*command)
 
     process = broken.start(*command)
-    broken.wait_for_epochs(process, more=5)
+    broken.wait_for_epochs(process, more=4)
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode == 130
@@ -60,7 +60,7 @@ def test_broken_off_twice_a_study_has_the_curves_of_an_undisturbed_one(
 
     resumed = datetime.now(UTC)
     process = broken.start(*command)
-    broken.wait_for_epochs(process, more=3)
+    broken.wait_for_epochs(process, more=2)
     workers = psutil.Process(process.pid).children()
     process.kill()
     process.communicate()

@@ -13,7 +13,6 @@ from ray.cluster_utils import Cluster
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 _OBJECT_BYTES = 80 << 20
-_MOST_STARTS = 8
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A node that died is missed after five seconds.
@@ -44,20 +43,11 @@ class Nodes:
         """Start nodes until there are so many."""
         while len(self._nodes) < count:
             os.environ["SWEEP_CACHE_DIR"] = str(self._directory / str(self._started))
-            self._nodes.append(self._start())
+            node = self._cluster.add_node(
+                num_cpus=1, object_store_memory=_OBJECT_BYTES, include_dashboard=False
+            )
+            self._nodes.append(node)
             self._started += 1
-
-    def _start(self) -> Any:
-        """Start a node; Ray gives it fifteen seconds, which a busy machine may not have."""
-        failures: list[Exception] = []
-        while len(failures) < _MOST_STARTS:
-            try:
-                return self._cluster.add_node(
-                    num_cpus=1, object_store_memory=_OBJECT_BYTES, include_dashboard=False
-                )
-            except Exception as error:  # noqa: BLE001 - Ray raises just that
-                failures.append(error)
-        raise ExceptionGroup("no node was started", failures)
 
     def is_on_head(self, pid: int) -> bool:
         """Whether the process descends from the head's daemon."""

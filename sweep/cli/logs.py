@@ -21,6 +21,9 @@ class _Lines(logging.Handler):
         self._session = session
 
     def filter(self, record: logging.LogRecord) -> bool:
+        # It logs each try with the path of the address, which may be secret as a webhook's is.
+        if record.name.startswith("urllib3"):
+            return False
         if self._session.debug:
             return record.levelno >= logging.WARNING or record.name.startswith("sweep")
         # Other libraries' Python warnings concern programmers, who can ask for them.

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-_SECRET: Final = re.compile(r"PGPASSWORD|SWEEP_STORAGE|SWEEP_.*(PASSWORD|SECRET|TOKEN).*")
+_SECRET: Final = re.compile(
+    r"PGPASSWORD|SWEEP_STORAGE|SWEEP_NOTIFY_.*|SWEEP_.*(PASSWORD|SECRET|TOKEN).*"
+)
 
 
 def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:

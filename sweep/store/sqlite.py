@@ -16,6 +16,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from sweep.errors import StoreError
+from sweep.spec.names import file_name
 from sweep.store.database import Database, Meaning, innermost
 from sweep.store.location import database_path
 from sweep.store.locks import Holder, file_holder, file_lock
@@ -182,7 +183,7 @@ class SqliteDatabase(Database):
         return self.path.with_name(f"{self.path.stem}-artifacts")
 
     def _driver_path(self, study: str) -> Path:
-        return self.path.with_name(f"{self.path.name}-{study}.lock")
+        return self.path.with_name(f"{self.path.name}-{file_name(study)}.lock")
 
     def _ensure_wal(self) -> None:
         """Switch the database to write-ahead logging, which it then keeps."""

@@ -17,13 +17,16 @@ import numpy as np
 import psutil
 import pytest
 
+from sweep.cli.command import Session
+from sweep.cli.logs import logs_on_stderr
+from sweep.driver.notify import DeliveryError, Notification
+from sweep.driver.targets import Webhook
 from sweep.executors.process import ProcessExecutor
-
-pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
 STORAGE, OWNER, GUEST, WRONG = "hunter2-storage", "hunter2-owner", "hunter2-guest", "hunter2-wrong"
 SECRET = "hunter2"
+HOOK = f"http://127.0.0.1:1/{SECRET}-hook"
 TRAINS = {"sweep.executors.worker", "sweep.train.evaluation"}
 
 STUDY = """
@@ -76,6 +79,8 @@ def url(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SWEEP_CACHE_DIR", str(workdir / "cache"))
     url = f"sqlite:///file:{workdir}/sweep.db?uri=true&password={STORAGE}"
     monkeypatch.setenv("SWEEP_STORAGE", url)
+    monkeypatch.setenv("SWEEP_NOTIFY_ON", "finish")
+    monkeypatch.setenv("SWEEP_WEBHOOK_SECRET", f"{SECRET}-signature")
     monkeypatch.setenv("SWEEP_DASHBOARD_PASSWORD", OWNER)
     monkeypatch.setenv("SWEEP_DASHBOARD_GUEST_PASSWORD", GUEST)
     return url
@@ -102,12 +107,13 @@ def written(directory: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_no_command_writes_a_password(sweep, workdir, caplog) -> None:
     processes = Processes()
     said = ""
     with processes.watching():
         for words in (
-            ("run", "planted.yaml", "--workers", "1"),
+            ("run", "planted.yaml", "--workers", "1", "--notify-webhook", HOOK),
             ("run", "planted.yaml"),
             ("status",),
             ("status", "--json"),
@@ -141,6 +147,7 @@ def test_no_command_writes_a_password(sweep, workdir, caplog) -> None:
     assert "winner" in said
     assert '--storage "$SWEEP_STORAGE"' in said
     assert "Traceback" in said
+    assert "the webhook at http://127.0.0.1 was not told" in said
     assert SECRET not in said
     assert SECRET not in caplog.text
     for name, text in written(workdir).items():
@@ -150,6 +157,13 @@ def test_no_command_writes_a_password(sweep, workdir, caplog) -> None:
     assert [line for line in processes.command_lines if SECRET in line] == []
     assert processes.environments
     assert [e for e in processes.environments if SECRET in e] == []
+
+
+def test_the_path_of_a_webhook_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for debug in (False, True):
+        with logs_on_stderr(Session(debug)), pytest.raises(DeliveryError) as caught:
+            Webhook(HOOK, None, backoff_seconds=0.01).deliver(Notification("finish", "s", "t", {}))
+        assert SECRET not in f"{caught.value}{capsys.readouterr()}"
 
 
 def ask(address: str, password: str) -> int:
@@ -162,6 +176,7 @@ def ask(address: str, password: str) -> int:
         return error.code
 
 
+@pytest.mark.slow
 def test_the_dashboard_s_process_shows_no_password(sweep, workdir) -> None:
     assert sweep("run", "planted.yaml", "--workers", "1").code == 0
     (workdir / "owner").write_text(OWNER + "\n")

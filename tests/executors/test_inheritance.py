@@ -11,5 +11,6 @@ def test_workers_inherit_no_secrets() -> None:
         "SWEEP_DASHBOARD_PASSWORD": "hunter2",
         "SWEEP_DASHBOARD_GUEST_PASSWORD": "hunter2",
         "SWEEP_WEBHOOK_SECRET": "hunter2",
+        "SWEEP_NOTIFY_WEBHOOK": "https://host/hunter2",
     }
     assert without_secrets(kept | secrets) == kept

@@ -196,3 +196,14 @@ def test_artifacts_of_a_relative_path_lie_in_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert artifacts_directory("sqlite:///sweep.db") == tmp_path / "sweep-artifacts"
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "..", "a/b", "a\0b", "x" * 300])
+def test_locks_lie_beside_the_database_whatever_the_study_is_called(
+    tmp_path: Path, name: str
+) -> None:
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    with Store.open(f"sqlite:///{directory / 'sweep.db'}") as store, store.driver_lock(name):
+        (lock,) = tmp_path.rglob("*.lock")
+    assert lock.parent == directory

@@ -15,6 +15,7 @@ from sweep.report.access import Access
 from sweep.report.server import Certificate, make_server, url_of
 from sweep.store import Store
 
+PATIENCE_SECONDS = 120  # Loaded machines are slow, and nothing here waits in vain.
 OWNER, GUEST = "the owner's secret", "für Gäste: lesen"
 LOCKED = {"owner_password": OWNER, "guest_password": GUEST}
 
@@ -61,10 +62,12 @@ def ask(
     if parts.scheme == "https":
         context = ssl.create_default_context(cafile=authority)
         connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=30, context=context
+            parts.hostname, parts.port, timeout=PATIENCE_SECONDS, context=context
         )
     else:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+        connection = http.client.HTTPConnection(
+            parts.hostname, parts.port, timeout=PATIENCE_SECONDS
+        )
     try:
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
@@ -78,7 +81,9 @@ def speak(address: str, words: bytes) -> bytes:
     """Send bytes and return what comes back until the server closes, or says no more."""
     parts = urlsplit(address)
     assert parts.port is not None
-    with socket.create_connection((parts.hostname or "", parts.port), timeout=30) as connection:
+    with socket.create_connection(
+        (parts.hostname or "", parts.port), timeout=PATIENCE_SECONDS
+    ) as connection:
         connection.sendall(words)
         answer = b""
         with contextlib.suppress(TimeoutError):

@@ -11,6 +11,7 @@ import binascii
 import json
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing; all others are the owner's."""
 LOGIN: Final = "/login"
 """Asks for the owner's password, where looking needs none or a guest has logged in."""
+RENAMING: Final = re.compile(r"/api/studies/\d+/rename")
+"""Optuna's page renames a study by copying its own rows and deleting the study, ours with it."""
 CHALLENGE: Final = ("WWW-Authenticate", 'Basic realm="sweep dashboard", charset="UTF-8"')
 _OURS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -90,6 +93,12 @@ def _admit(environ: Environ, path: str, access: Access, attempts: Attempts) -> N
         raise Refusal(
             "403 Forbidden",
             f"Read-only: this would change something. {LOGIN} asks for the owner's password.",
+        )
+    if changes and RENAMING.fullmatch(path):
+        raise Refusal(
+            "409 Conflict",
+            "Optuna's dashboard renames a study by making another one, without its epochs: run "
+            "the study file under the new name instead.",
         )
     if path == LOGIN:
         if role is not Role.OWNER:

@@ -106,13 +106,21 @@ def test_unknown_methods_are_the_owner_s(locked: str, method: str) -> None:
 
 def test_the_owner_may_change(store: Store, locked: str) -> None:
     owner = basic("owner", OWNER) | {"Content-Type": "application/json"}
-    path = "/api/studies/1/rename"
-    status, _, _ = ask(locked, path, owner, method="POST", body='{"study_name": "renamed"}')
-    assert status == 201
-    assert names(store) == ["renamed"]
-    status, _, _ = ask(locked, "/api/studies/2", owner, method="DELETE", body="{}")
+    status, _, _ = ask(locked, "/api/studies/1", owner, method="DELETE", body="{}")
     assert status == 204
     assert names(store) == []
+
+
+def test_a_study_is_not_renamed_since_that_would_lose_its_epochs(
+    store: Store, locked: str
+) -> None:
+    owner = basic("owner", OWNER) | {"Content-Type": "application/json"}
+    before = dump(store)
+    path = "/api/studies/1/rename"
+    status, text, _ = ask(locked, path, owner, method="POST", body='{"study_name": "renamed"}')
+    assert status == 409
+    assert "without its epochs" in text
+    assert dump(store) == before
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """`sweep run --executor ray`: the command line, a node killed under it, and the same figures."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from ray_nodes import ray_nodes
 
+from sweep.errors import StoreError
 from sweep.store import Store
 
 HERE = Path(__file__).parent
@@ -78,11 +80,14 @@ def in_training(directory: Path, workers: int) -> list[int]:
     """Wait until so many workers train, and each has reported; their process ids."""
     patience = time.monotonic() + 120
     while time.monotonic() < patience:
-        if (directory / "sweep.db").exists():
-            with Store.open(f"sqlite:///{directory / 'sweep.db'}", create=False) as store:
-                running = [r for r in store.trial_rows("nodes") if r["state"] == "RUNNING"]
-                if len(running) == workers and all(row["epochs"] for row in running):
-                    return [w["pid"] for w in store.worker_rows("nodes")]
+        # At first the program has made neither the database nor the study.
+        with (
+            contextlib.suppress(StoreError),
+            Store.open(f"sqlite:///{directory / 'sweep.db'}", create=False) as store,
+        ):
+            running = [r for r in store.trial_rows("nodes") if r["state"] == "RUNNING"]
+            if len(running) == workers and all(row["epochs"] for row in running):
+                return [worker["pid"] for worker in store.worker_rows("nodes")]
         time.sleep(0.2)
     raise TimeoutError
 

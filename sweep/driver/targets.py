@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import time
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,8 +26,8 @@ _MOST_CHARACTERS: Final = 200
 class Webhook:
     """POSTs the notification as JSON, signed by the rules of Standard Webhooks, version 1.
 
-    The headers are `webhook-id`, `webhook-timestamp` (seconds since 1970) and, with a secret,
-    `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`. An
+    The headers are `webhook-id`, `webhook-timestamp` (of sending, seconds since 1970) and, with a
+    secret, `webhook-signature`: `v1,` and the base64 of the HMAC-SHA256 of `id.timestamp.body`. An
     address that does not answer, or says that it is busy, is tried five times within half a
     minute. It is never followed to another one.
     """
@@ -93,7 +94,8 @@ class Webhook:
             raise DeliveryError(f"it answered {answer.status_code} {answer.reason}")
 
     def _headers(self, notification: Notification, body: bytes) -> dict[str, str]:
-        timestamp = str(int(notification.time.timestamp()))
+        # Receivers refuse what was sent long ago, whenever it happened.
+        timestamp = str(int(time.time()))
         headers = {
             "content-type": "application/json",
             "user-agent": "sweep",

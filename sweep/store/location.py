@@ -26,11 +26,16 @@ def safe_url(url: str) -> str:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         return _blacked_out(url)
-    if parsed.get_backend_name() != "sqlite" and "@" in f"{parsed.host}{parsed.database}":
+    if _is_torn(parsed):
         return _blacked_out(url)
     secrets = {key: "***" for key in parsed.query if _SECRET_KEYS.search(key)}
     shown = parsed.update_query_dict(secrets).render_as_string(hide_password=True)
     return shown.replace("%2A%2A%2A", "***")
+
+
+def _is_torn(url: URL) -> bool:
+    """Whether a password has ended up in other parts of the URL, by an `@` or `/` in it."""
+    return url.get_backend_name() != "sqlite" and "@" in f"{url.host}{url.database}"
 
 
 def _blacked_out(url: str) -> str:
@@ -63,6 +68,13 @@ def parse_url(url: str) -> URL:
             expected=EXPECTED,
             received=safe_url(url),
             next_step="name such a database with --storage or SWEEP_STORAGE",
+        )
+    if _is_torn(parsed):
+        raise StoreError(
+            "the storage URL cannot be taken apart",
+            expected=EXPECTED,
+            received=safe_url(url),
+            next_step="write %40 for an @ in the password, %2F for a / and %3A for a :",
         )
     parsed = parsed.set(drivername=_DRIVERS[parsed.drivername])
     if parsed.get_backend_name() == "postgresql":

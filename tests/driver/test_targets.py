@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
+from executor_contract import is_gone, wait_until
 from hook_server import Hook, hook_server
 
 from sweep.driver.notify import DeliveryError, Notification
@@ -123,9 +123,7 @@ def test_a_command_that_hangs_is_killed_with_its_children(tmp_path: Path) -> Non
     out = tmp_path / "pid"
     with pytest.raises(DeliveryError, match=r"more than 0\.5 seconds"):
         Command(f'sleep 60 & echo $! > "{out}"; wait', seconds=0.5).deliver(TOLD)
-    assert not psutil.pid_exists(int(out.read_text())) or (
-        psutil.Process(int(out.read_text())).status() == psutil.STATUS_ZOMBIE
-    )
+    assert wait_until(lambda: is_gone(int(out.read_text())), seconds=10)
 
 
 def test_a_command_is_named_without_its_arguments() -> None:

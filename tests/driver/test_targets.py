@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from executor_contract import is_gone, wait_until
 from hook_server import Hook, hook_server
+from processes import is_gone, wait_until
 
 from sweep.driver.notify import DeliveryError, Notification
 from sweep.driver.targets import TRIES, Command, Webhook

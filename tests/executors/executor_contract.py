@@ -8,7 +8,6 @@ import random
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -16,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 import softmax_engine as faults
+from processes import is_gone, wait_until
 
 from sweep.data import DataRef
 from sweep.errors import ExecutorError
@@ -90,23 +90,6 @@ class Launch(Protocol):
 
 def metrics(reports: list[EpochReport]) -> list[tuple[int, float, float, float, float]]:
     return [(r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy) for r in reports]
-
-
-def is_gone(pid: int) -> bool:
-    """Whether the process has ended; an orphan's remains may wait for a lazy init."""
-    try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 class ExecutorContract:

@@ -147,6 +147,10 @@ class RayExecutor(WorkerPool[RayWorker]):
 def _cluster(address: str | None, workers: int | None) -> "Cluster":
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
+    if address == "local":
+        # Ray turns this on for a cluster that it starts, and says so unless it was said before.
+        # It has to be said before Ray is loaded, else its server waits for a token for ever.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
     from sweep.executors.ray_cluster import Cluster
 
     return Cluster(address, workers)

@@ -139,8 +139,6 @@ def _join(address: str) -> bool:
 
 
 def _start(cpus: int) -> None:
-    # Without it being said, Ray warns that it turns this on.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
     ray.init(
         "local",
         num_cpus=cpus,

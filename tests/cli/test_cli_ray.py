@@ -119,3 +119,27 @@ def test_a_killed_node_loses_and_doubles_nothing(tmp_path: Path) -> None:
     assert [[epoch[0] for epoch in curve] for curve in figures(tmp_path)] == [
         list(range(1, 26)) for _ in range(6)
     ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_figures_are_those_of_this_machines_processes(tmp_path: Path) -> None:
+    """With the fused engine, on a cluster that is started for the purpose."""
+    environment = os.environ | {"SWEEP_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)}
+    for executor, options in (("process", []), ("ray", ["--address", "local"])):
+        directory = tmp_path / executor
+        directory.mkdir()
+        (directory / "study.yaml").write_text(REAL_STUDY)
+        done = subprocess.run(
+            [*SWEEP, "run", "study.yaml", "--json", "--executor", executor, *options],
+            cwd=directory,
+            env=environment,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["trials"]["complete"] == 3
+        assert "ray" not in done.stderr.lower().replace("connecting to ray at local", "")
+    assert figures(tmp_path / "ray") == figures(tmp_path / "process")
+    assert {row["engine"] for row in rows(tmp_path / "ray")} == {"fused"}

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: once to wind down, twice to leave."""
+"""Ctrl-C and SIGTERM: a run winds down at the first and leaves at the second; others leave."""
 
 import signal
 from collections.abc import Iterator
@@ -26,3 +26,17 @@ def winding_down(stop: StopFlag) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def leaving_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `KeyboardInterrupt`: the first process of a container would ignore it."""
+
+    def handle(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -13,8 +13,8 @@ _MEANINGS: Final[tuple[tuple[str, str, str | None], ...]] = (
     (
         "28",
         "the database server refused the login",
-        "check user and password in the URL; without a password there, PGPASSWORD or ~/.pgpass "
-        "gives it",
+        "check user and password in the URL; without a password there, PGPASSWORD, ~/.pgpass or "
+        "the file that SWEEP_STORAGE_PASSWORD_FILE names gives it",
     ),
     ("3D000", "there is no such database on the server", "make it: createdb -O USER DATABASE"),
     (

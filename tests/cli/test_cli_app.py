@@ -50,7 +50,9 @@ def test_every_command_module_is_listed():
     assert modules == set(COMMANDS)
 
 
-@pytest.mark.parametrize("words", [[], *([name] for name in COMMANDS), ["storage", "upgrade"]])
+@pytest.mark.parametrize(
+    "words", [[], *([name] for name in COMMANDS), ["storage", "init"], ["storage", "upgrade"]]
+)
 def test_help_is_golden(cli, golden, words):
     outcome = cli(*words, "--help")
     assert (outcome.code, outcome.err) == (0, "")

@@ -130,6 +130,13 @@ def test_storage_by_option_variable_and_path(cli, one_study, monkeypatch):
     assert cli("studies").out == expected
 
 
+def test_storage_init(cli, workdir):
+    for _ in range(2):
+        outcome = cli("storage", "init")
+        assert (outcome.code, outcome.out) == (0, "the tables are there: sqlite:///sweep.db\n")
+    assert json.loads(cli("studies", "--json").out) == []
+
+
 def test_storage_upgrade(cli, one_study):
     outcome = cli("storage", "upgrade")
     assert outcome.code == 0

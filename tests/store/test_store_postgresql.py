@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from postgres_server import PostgresServer
+from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import inspect, text
 from store_contract import SPLIT, StoreContract
 from store_samples import complete, create, fail, report, start
@@ -260,6 +260,45 @@ def test_nothing_shows_the_password(store: Store, password_seekers: list[str]) -
     password_seekers.append(str(caught.value))
     processes = psutil.process_iter(["cmdline"])
     password_seekers += [" ".join(process.info["cmdline"] or []) for process in processes]
+
+
+def test_the_password_may_lie_in_a_file(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(file))
+    with Store.open(url) as store:  # With one in the URL, the file is not looked at.
+        create(store)
+    without = parse_url(url)._replace(password=None).render_as_string()
+    file.write_text(PASSWORD + "\n")
+    with Store.open(without) as store, store.driver_lock("quickstart"):
+        assert store.study_rows()[0]["name"] == "quickstart"
+        assert "s3cret" not in store.url
+
+
+@pytest.mark.parametrize(
+    ("content", "received"),
+    [
+        (None, "No such file or directory"),
+        (b"", "nothing"),
+        (b"\n", "nothing"),
+        (b"hunter2\nhunter3\n", "2 lines"),
+        (b"hunter2 \xff", "bytes that are not UTF-8"),
+    ],
+)
+def test_a_password_file_that_cannot_be_read(
+    content: bytes | None, received: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("SWEEP_STORAGE_PASSWORD_FILE", str(file))
+    with pytest.raises(StoreError) as caught:
+        Store.open("postgresql://ann@127.0.0.1:1/sweeps")
+    assert caught.value.what == "the password of the database cannot be read"
+    assert caught.value.where == f"SWEEP_STORAGE_PASSWORD_FILE={file}"
+    assert caught.value.received == received
+    assert "hunter" not in str(caught.value)
 
 
 def test_a_character_that_the_server_does_not_take(store: Store) -> None:

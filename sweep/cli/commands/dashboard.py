@@ -90,6 +90,7 @@ def command(
     """
     if (certificate is None) != (key is None):
         raise click.UsageError("--certificate and --key belong together.")
+    from sweep.cli.interrupt import leaving_on_sigterm
     from sweep.cli.selection import opened
     from sweep.report.access import Access, is_loopback, take_password
     from sweep.report.server import Certificate, serve
@@ -109,7 +110,7 @@ def command(
         if not no_browser:
             click.launch(url)
 
-    with opened(storage) as store, _refreshed(store):
+    with leaving_on_sigterm(), opened(storage) as store, _refreshed(store):
         serve(store.url, host, port, access=access, certificate=tls, ready=ready)
 
 

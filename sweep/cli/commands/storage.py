@@ -8,7 +8,24 @@ from sweep.cli.output import print_json
 
 @click.group()
 def command() -> None:
-    """Look after the database (storage upgrade)."""
+    """Look after the database (storage init, storage upgrade)."""
+
+
+@command.command(
+    cls=SweepCommand,
+    examples=("sweep storage init", "sweep storage init --storage postgresql://ann@db/sweeps"),
+)
+@storage_option
+def init(storage: str) -> None:
+    """Make the tables, unless they are there.
+
+    Whatever starts a study makes them too; this is for a dashboard that is to be up before the
+    first one. Tables of an older version are an error, and left as they are.
+    """
+    from sweep.cli.selection import opened
+
+    with opened(storage, create=True) as store:
+        click.echo(f"the tables are there: {store.safe_url}")
 
 
 @command.command(

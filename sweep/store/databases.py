@@ -9,6 +9,7 @@ from sqlalchemy.engine import URL
 from sweep.errors import StoreError
 from sweep.store.database import Database
 from sweep.store.location import parse_url, safe_url
+from sweep.store.password import with_password
 from sweep.store.sqlite import SqliteDatabase
 
 
@@ -17,7 +18,7 @@ def database_at(url: str) -> Database:
 
     Raises:
         StoreError: It is no URL, or names a database that `sweep` cannot use, or not without
-            another package.
+            another package, or the file with its password cannot be read.
     """
     parsed = parse_url(url)
     return _KINDS[parsed.get_backend_name()](parsed)
@@ -48,7 +49,7 @@ def _postgresql(url: URL) -> Database:
             received=str(error),
             next_step="pip install 'sweep[postgresql]'",
         ) from error
-    return PostgresqlDatabase(url)
+    return PostgresqlDatabase(with_password(url))
 
 
 _KINDS: Final[Mapping[str, Callable[[URL], Database]]] = {

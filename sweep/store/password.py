@@ -4,17 +4,29 @@ import os
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy.engine import URL
+
 from sweep.errors import StoreError
 
 PASSWORD_FILE: Final = "SWEEP_STORAGE_PASSWORD_FILE"
 
 
-def password_from_file() -> str | None:
-    """The one line of the file that `SWEEP_STORAGE_PASSWORD_FILE` names; None if it is not set.
+def with_password(url: URL) -> URL:
+    """A URL of a server, with the password that it lacks.
+
+    That is the one line of the file that `SWEEP_STORAGE_PASSWORD_FILE` names. If there is no such
+    variable, the server's client looks for a password in its own ways.
 
     Raises:
         StoreError: The file cannot be read, or does not hold one line of text.
     """
+    if url.password is not None or {"password", "passfile"} & {*url.query}:
+        return url
+    password = _read()
+    return url if password is None else url.set(password=password)
+
+
+def _read() -> str | None:
     name = os.environ.get(PASSWORD_FILE)
     if not name:
         return None

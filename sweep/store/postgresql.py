@@ -28,7 +28,6 @@ from sweep.store import sqlstates
 from sweep.store.advisory import AdvisoryLock, client_name, find_holder
 from sweep.store.database import PATIENCE_SECONDS, Database, Meaning, Patience
 from sweep.store.locks import Holder
-from sweep.store.password import password_from_file
 from sweep.store.schema import VERSION_TABLE
 
 CONNECT_SECONDS: Final = 10
@@ -162,9 +161,6 @@ class PostgresqlDatabase(Database):
             "application_name": client_name(),
             "options": " ".join([ours, *([theirs] if isinstance(theirs, str) else theirs)]),
         }
-        if self.url.password is None and not {"password", "passfile"} & {*self.url.query}:
-            password = password_from_file()
-            arguments |= {} if password is None else {"password": password}
         return {"connect_args": arguments, "pool_pre_ping": True}
 
     def _waited_for(self, engine: Engine) -> Engine:

@@ -31,15 +31,17 @@ class Device:
 
     Attributes:
         worker: Name of the worker, `cpu0` or `gpu1`: counted from 0 on every machine.
-        label: The device itself, `cpu:4` for processor core 4 or `gpu:1`.
+        label: The device itself, `cpu:4` for processor core 4, `cpu` for any, or `gpu:1`.
         core: Logical processor that the worker is pinned to, or None for a GPU's worker.
         visible: Value of `CUDA_VISIBLE_DEVICES`.
+        pinned: Whether the worker has to stay on its core.
     """
 
     worker: str
     label: str
     core: int | None
     visible: str
+    pinned: bool = True
 
     def environment(self) -> dict[str, str]:
         """Variables that keep a process on this device, set before it loads anything."""
@@ -57,6 +59,9 @@ class Gpu:
 
 def find_devices(workers: int | None = None) -> tuple[Device, ...]:
     """One device for each worker: the GPUs if there are any, otherwise the physical cores.
+
+    Where a quota grants the time of some cores and does not say of which, workers are not pinned:
+    all containers of a machine would choose the same ones.
 
     Args:
         workers: Number of workers; None for one per GPU or core. Workers in excess share devices
@@ -77,7 +82,11 @@ def find_devices(workers: int | None = None) -> tuple[Device, ...]:
         )
     cores = find_cores()
     picked = [cores[index % len(cores)] for index in range(workers or len(cores))]
-    return tuple(Device(f"cpu{i}", f"cpu:{core}", core, "-1") for i, core in enumerate(picked))
+    pinned = len(cores) == len(_allowed_cores())
+    return tuple(
+        Device(f"cpu{i}", f"cpu:{core}" if pinned else "cpu", core, "-1", pinned)
+        for i, core in enumerate(picked)
+    )
 
 
 def check_workers(workers: int | None) -> None:
@@ -147,9 +156,13 @@ def find_cores() -> tuple[int, ...]:
     The affinity of the process and the CPU quota of its control groups are obeyed: a container
     that is granted two CPUs' time on a large machine gets two workers.
     """
-    cores = first_threads(os.sched_getaffinity(0), Path("/sys/devices/system/cpu"))
+    cores = _allowed_cores()
     quota = cpu_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
     return cores if quota is None else cores[: max(1, int(quota))]
+
+
+def _allowed_cores() -> tuple[int, ...]:
+    return first_threads(os.sched_getaffinity(0), Path("/sys/devices/system/cpu"))
 
 
 def first_threads(allowed: set[int], topology: Path) -> tuple[int, ...]:

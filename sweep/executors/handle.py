@@ -101,7 +101,7 @@ class WorkerProcess(WatchedWorker):
         ours, theirs = socket.socketpair()
         with contextlib.ExitStack() as on_error:
             on_error.callback(ours.close)
-            with theirs, self.log.open("ab") as log, _pinned_to(self._device.core):
+            with theirs, self.log.open("ab") as log, _pinned_to(self._device):
                 process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "sweep.executors.worker", str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
@@ -270,13 +270,13 @@ class WorkerProcess(WatchedWorker):
 
 
 @contextlib.contextmanager
-def _pinned_to(core: int | None) -> Iterator[None]:
+def _pinned_to(device: Device) -> Iterator[None]:
     """Pin this thread for a while: a process that it starts is pinned from its first moment."""
-    if core is None:
+    if device.core is None or not device.pinned:
         yield
         return
     allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {device.core})
     try:
         yield
     finally:

@@ -69,7 +69,7 @@ def test_what_is_installed_is_installed_as_ci_does(target: Stage) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_each_target_takes_its_own_lock(name: str) -> None:
-    (mount,) = re.findall(r"source=(\S+),target=requirements.lock", str(stages()[name]))
+    (mount,) = re.findall(r"source=(\S+),target=/src/requirements.lock", str(stages()[name]))
     assert mount == f"docker/{name}.lock"
 
 

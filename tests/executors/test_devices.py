@@ -96,6 +96,20 @@ def test_cores_are_shared_in_turn_by_workers_in_excess() -> None:
     assert found[-1].environment()["CUDA_VISIBLE_DEVICES"] == "-1"
 
 
+def test_workers_with_a_quota_are_not_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweep.executors.devices.first_threads", lambda *_: (0, 1, 2, 3))
+    for quota, labels in (
+        (None, ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]),
+        (4.0, ["cpu:0", "cpu:1", "cpu:2", "cpu:3"]),
+        (2.5, ["cpu", "cpu"]),
+        (0.5, ["cpu"]),
+    ):
+        monkeypatch.setattr("sweep.executors.devices.cpu_quota", lambda *_, quota=quota: quota)
+        found = find_devices()
+        assert [device.label for device in found] == labels
+        assert {device.pinned for device in found} == {labels[0] != "cpu"}
+
+
 def test_no_worker_is_too_few() -> None:
     with pytest.raises(ExecutorError, match="at least one worker"):
         find_devices(0)

@@ -59,10 +59,17 @@ def launch(data: DataRef, tmp_path: Path) -> Iterator[Launch]:
         yield start
 
 
+@pytest.fixture
+def no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if no control group granted this machine's tests less than their cores."""
+    monkeypatch.setattr("sweep.executors.devices.cpu_quota", lambda *_: None)
+
+
 class TestProcessExecutor(ExecutorContract):
     """The contract holds for processes."""
 
 
+@pytest.mark.usefixtures("no_quota")
 def test_workers_are_pinned_and_run_one_thread(launch: Launch) -> None:
     allowed = os.sched_getaffinity(0)
     talk = launch(workers=2)
@@ -80,6 +87,17 @@ def test_workers_are_pinned_and_run_one_thread(launch: Launch) -> None:
         assert environment["TF_NUM_INTRAOP_THREADS"] == "1"
         assert environment["TF_NUM_INTEROP_THREADS"] == "1"
     assert os.sched_getaffinity(0) == allowed, "the parent is free again"
+
+
+def test_a_worker_with_a_quota_may_run_on_every_core(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweep.executors.devices.first_threads", lambda *_: (0, 1, 2, 3))
+    monkeypatch.setattr("sweep.executors.devices.cpu_quota", lambda *_: 1.0)
+    ready = launch().expect(WorkerReady)
+    assert ready.device == "cpu"
+    assert os.sched_getaffinity(ready.pid) == os.sched_getaffinity(0)
+    assert psutil.Process(ready.pid).environ()["OMP_NUM_THREADS"] == "1"
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
@@ -153,6 +171,7 @@ def test_a_flooded_log_starts_over(launch: Launch, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_quota")
 def test_the_reference_engine_trains_in_two_workers(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     directory.mkdir()

@@ -14,7 +14,8 @@ from sweep.errors import SweepError
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Prepare": ("doctor", "init", "check"),
-    "Search": ("run", "status", "trials", "show", "retry"),
+    "Search": ("run", "status", "trials", "show", "logs", "retry"),
+    "Share out": ("submit", "worker", "pause", "resume", "stop", "cancel"),
     "Compare": ("studies", "dashboard", "report"),
     "Use the winner": ("export", "train"),
     "Keep house": ("delete", "storage", "schema"),

@@ -97,6 +97,49 @@ def data_dir_option(function: Decorated) -> Decorated:
     )(function)
 
 
+def artifacts_option(function: Decorated) -> Decorated:
+    """Add `--artifacts`."""
+    return click.option(
+        "--artifacts",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        envvar="SWEEP_ARTIFACTS",
+        show_envvar=True,
+        help="Where weights and logs go; beside the SQLite file, or here, if not given.",
+    )(function)
+
+
+def notify_options(function: Decorated) -> Decorated:
+    """Add `--notify-webhook`, `--notify-command` and `--notify-on`."""
+    options = (
+        click.option(
+            "--notify-webhook",
+            metavar="URL",
+            envvar="SWEEP_NOTIFY_WEBHOOK",
+            show_envvar=True,
+            help="POST what happens there as JSON, signed with SWEEP_WEBHOOK_SECRET if it is set.",
+        ),
+        click.option(
+            "--notify-command",
+            metavar="COMMAND",
+            envvar="SWEEP_NOTIFY_COMMAND",
+            show_envvar=True,
+            help='Run this for what happens: JSON on its input, "$SWEEP_TEXT" in its environment.',
+        ),
+        click.option(
+            "--notify-on",
+            type=click.Choice(("finish", "new_best", "failure")),
+            multiple=True,
+            envvar="SWEEP_NOTIFY_ON",
+            show_envvar=True,
+            help="What both are told; everything if not given.",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def json_option(function: Decorated) -> Decorated:
     """Add `--json`, passed as `as_json`."""
     return click.option(

@@ -6,6 +6,7 @@ from rich.console import Group
 from rich.text import Text
 
 from sweep.cli.text import compact, differences, duration, metric, sparkline
+from sweep.driver.budget import Ending
 from sweep.driver.progress import Progress, SlotView, WorkerView
 from sweep.trial import TrialConfig, Value
 
@@ -13,6 +14,19 @@ CURVE_WIDTH = 12
 STATES = {"starting": "starting: Keras loads, 10 seconds or more"}
 """Words for the states of workers that need more than their name."""
 BAR_STYLES = (("complete", "green"), ("pruned", "yellow"), ("failed", "red"), ("running", "cyan"))
+
+
+def last_words(progress: Progress) -> str | None:
+    """How a run that is about to end winds down; None if it does not, or has nothing to do."""
+    match progress.ending:
+        case Ending.INTERRUPTED:
+            return "stopping: running trials finish their epoch (Ctrl-C again leaves at once)"
+        case Ending.STOPPED:
+            return "stopped: running trials train to their end, no other begins"
+        case Ending.TARGET | Ending.WALL | Ending.GPU_HOURS | Ending.PAUSED:
+            return f"{progress.ending}: running trials finish their epoch and are set aside"
+        case _:
+            return None
 
 
 class Frame:
@@ -61,10 +75,8 @@ class Frame:
 
     def _title(self, progress: Progress) -> Text:
         title = Text.assemble((progress.study, "bold"), " on ", progress.data)
-        if progress.stopping:
-            title.append(
-                "  stopping after this epoch; Ctrl-C again leaves at once", style="yellow"
-            )
+        if (text := last_words(progress)) is not None:
+            title.append(f"  {text}", style="yellow")
         return title
 
     def _bar(self, progress: Progress, width: int) -> Text:

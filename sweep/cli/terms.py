@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sweep.cli.text import STATES, differences
-from sweep.driver.retry import RETRY_OF
+from sweep.driver.budget import Budget
 from sweep.errors import StoreError
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
+from sweep.store import RETRY_OF, Outlook, Wanted
 from sweep.trial import TrialConfig, Value
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ TRIAL_KEYS = (
     "started",
     "ended",
 )
+LEASE_KEYS = ("number", "run_id", "host", "pid", "expires_at")
 WORKER_KEYS = ("worker", "device", "host", "pid", "engine", "ready_at")
 
 
@@ -113,7 +115,9 @@ class StudyTerms:
         rows: Sequence[Row],
         workers: Sequence[Row],
         runs: Sequence[Row],
-        driver: "Holder | None",
+        drivers: Sequence["Holder"],
+        leases: Sequence[Row],
+        outlook: Outlook,
     ) -> dict[str, Any]:
         """How far the study is, as `sweep status --json` prints it."""
         retried = retried_numbers(rows)
@@ -123,18 +127,23 @@ class StudyTerms:
             for state, name in STATES.items()
         }
         best = self.best(rows)
+        asked = Budget.of(self.spec).trials
+        finished = counts["complete"] + counts["pruned"] + counts["failed"]
+        per_second = finished / outlook.wall_seconds if outlook.wall_seconds >= 1.0 else 0.0
         return {
             "study": self.spec.study,
+            "state": state_of(outlook.wanted, finished, asked, is_driven=bool(drivers)),
             "data": self.data,
-            "driver_pid": driver and driver.pid,
-            "driver_host": driver and driver.host,
+            "drivers": [{"pid": driver.pid, "host": driver.host} for driver in drivers],
             "trials": {
-                "asked": self.spec.budget.trials,
-                "finished": counts["complete"] + counts["pruned"] + counts["failed"],
+                "asked": asked,
+                "finished": finished,
                 **counts,
                 "diverged": sum(1 for row in rows if row["stop_reason"] == "diverged"),
                 "retried": len(retried),
             },
+            "trials_per_hour": 3600.0 * per_second or None,
+            "eta_seconds": (asked - finished) / per_second if per_second and drivers else None,
             "trial_epochs": sum(row["epochs"] or 0 for row in rows),
             "trial_seconds": sum(row["seconds"] or 0.0 for row in rows),
             "best": best
@@ -144,10 +153,12 @@ class StudyTerms:
                 "changes": self.changes(best["config"]),
             },
             "workers": [
-                {key: worker[key] for key in WORKER_KEYS} | {"trials": _training(worker, rows)}
+                {key: worker[key] for key in WORKER_KEYS}
+                | {"trials": _training(worker, rows, leases)}
                 for worker in workers
-                if worker["ended_at"] is None and driver is not None
+                if worker["ended_at"] is None and drivers
             ],
+            "leases": [{key: lease[key] for key in LEASE_KEYS} for lease in leases],
             "runs": list(runs),
         }
 
@@ -157,9 +168,28 @@ def retried_numbers(rows: Sequence[Row]) -> frozenset[int]:
     return frozenset(row["user_attrs"][RETRY_OF] for row in rows if RETRY_OF in row["user_attrs"])
 
 
-def _training(worker: Row, rows: Sequence[Row]) -> list[int]:
+def state_of(wanted: Wanted, finished: int, asked: int, *, is_driven: bool) -> str:
+    """How a study stands, in a word or two."""
+    if finished >= asked:
+        return "finished"
+    if wanted is Wanted.RUN:
+        return "running" if is_driven else "not running"
+    now, then = _ENDS[wanted]
+    return now if is_driven else then
+
+
+_ENDS: Final = {
+    Wanted.PAUSE: ("pausing", "paused"),
+    Wanted.STOP: ("stopping", "stopped"),
+    Wanted.CANCEL: ("cancelling", "cancelled"),
+}
+
+
+def _training(worker: Row, rows: Sequence[Row], leases: Sequence[Row]) -> list[int]:
+    """Numbers of the trials that a worker has in its slots."""
+    of_run = {lease["number"] for lease in leases if lease["run_id"] == worker["run_id"]}
     return [
         row["number"]
         for row in rows
-        if row["state"] == "RUNNING" and row["worker"] == worker["worker"]
+        if row["number"] in of_run and row["worker"] == worker["worker"]
     ]

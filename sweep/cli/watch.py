@@ -9,15 +9,15 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
-from sweep.cli.frame import Frame
+from sweep.cli.frame import Frame, last_words
 from sweep.cli.output import note
 from sweep.cli.text import duration, plural
+from sweep.driver.budget import Ending
 from sweep.driver.progress import Progress
 
 REDRAW_SECONDS = 0.1
 QUIET_SECONDS = 60.0
 """How long the plain view stays silent while nothing ends."""
-STOPPING = "stopping: running trials finish their epoch (Ctrl-C again leaves at once)"
 
 
 class LiveWatcher:
@@ -91,7 +91,7 @@ class PlainWatcher:
         """Begin with nothing to tell."""
         self._waiting: list[str] = []
         self._started = False
-        self._stopping = False
+        self._ending: Ending | None = None
         self._spoken_at = time.monotonic()
 
     def __enter__(self) -> "PlainWatcher":
@@ -120,9 +120,10 @@ class PlainWatcher:
         self._flush(f"[{progress.finished}/{progress.asked}] ")
         if time.monotonic() - self._spoken_at >= QUIET_SECONDS:
             self._say(_standing(progress))
-        if progress.stopping and not self._stopping:
-            self._stopping = True
-            note(STOPPING)
+        if progress.ending is not self._ending:
+            self._ending = progress.ending
+            if (text := last_words(progress)) is not None:
+                note(text)
 
     def message(self, text: str) -> None:
         """Keep a line for the next update."""

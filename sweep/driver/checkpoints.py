@@ -34,6 +34,12 @@ class CheckpointKeeper:
             if row["checkpoint"] and row["state"] in _ENDED:
                 self.drop(row["number"], is_known=True)
 
+    def tidy(self, number: int) -> None:
+        """Remove a trial's checkpoints if it has ended, whoever ended it."""
+        row = self._store.trial_row(self._study, number)
+        if row["state"] in _ENDED:
+            self.drop(number, is_known=row["checkpoint"] is not None)
+
     def drop(self, number: int, *, is_known: bool) -> None:
         """Remove a trial's checkpoints; if that fails, the next run tries it again.
 

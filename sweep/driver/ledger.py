@@ -1,9 +1,9 @@
 """What the trials of a study do, judged and written down: our tables first, Optuna last."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import optuna
+from optuna.trial import TrialState
 
 from sweep.data import DataRef
 from sweep.driver.checkpoints import CheckpointKeeper
@@ -15,6 +15,7 @@ from sweep.driver.objective import (
     objective_values,
 )
 from sweep.driver.progress import Watcher
+from sweep.driver.retry import retried_numbers
 from sweep.driver.source import OpenTrial
 from sweep.driver.standings import STOP_REASON, Standings
 from sweep.driver.weights import WeightsKeeper
@@ -22,7 +23,7 @@ from sweep.executors.artifacts import Checkpoints
 from sweep.executors.base import Retirement
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
-from sweep.store import DrivingStorage, Store
+from sweep.store import Store, StudyRun
 from sweep.trial import EpochReport, StopReason, TrialResult
 
 
@@ -40,8 +41,7 @@ class Ledger:
         self,
         spec: StudySpec,
         space: SearchSpace,
-        study: optuna.Study,
-        storage: DrivingStorage,
+        run: StudyRun,
         store: Store,
         data: DataRef,
         watcher: Watcher,
@@ -50,9 +50,8 @@ class Ledger:
     ) -> None:
         """Take stock of what earlier runs left."""
         self._spec = spec
-        self._study = study
-        self._storage = storage
-        self._store = store
+        self._run = run
+        self._study = run.study
         self._data = data
         self._watcher = watcher
         self._notifier = notifier
@@ -62,41 +61,56 @@ class Ledger:
         self._weights = WeightsKeeper(spec, store, directory)
         self._checkpoints = CheckpointKeeper(spec.study, store, Checkpoints.at(self.artifacts))
         maximize = spec.objectives[0].direction == "maximize"
-        self.standings = Standings.of(study.get_trials(deepcopy=False), space, maximize)
+        self._space = space
+        self.standings = Standings.of(run.study.get_trials(deepcopy=False), space, maximize)
         self.trial_epochs = 0
         self.concluded = 0
 
     def judge(
         self, reports: Sequence[EpochReport], trials: Mapping[int, OpenTrial]
     ) -> list[Retirement | None]:
-        """Write down an epoch of a cohort, and decide which of its trials stop.
+        """Judge an epoch of a cohort: which of its trials stop. `flush` writes it down.
 
         Args:
             reports: The epoch of each trial.
             trials: The cohort by trial number.
 
         Returns:
-            For each report what is to be done, None if the trial goes on.
+            For each report what is to be done, None if the trial goes on. Of a trial that
+            another run has taken over, None: see `StudyRun.take_lost`.
         """
-        study = self._spec.study
-        for report in reports:
-            if trials[report.number].has_lost_its_checkpoint(report):
-                trials[report.number].goes_on_from(None, epoch=0)
-                self._store.checkpoint_dropped(study, report.number)
-        self._store.epochs_finished(study, reports)
-        with self._storage.batch():
+        ids = [trials[report.number].trial._trial_id for report in reports]
+        with self._run.gathering():
+            for trial_id, report in zip(ids, reports, strict=True):
+                if not self._run.holds(trial_id):
+                    continue
+                if trials[report.number].has_lost_its_checkpoint(report):
+                    trials[report.number].goes_on_from(None, epoch=0)
+                    self._run.checkpoint_dropped(trial_id, report.number)
+            self._run.epochs_finished(ids, reports)
             verdicts = [self._judge(report, trials[report.number]) for report in reports]
-        # Not before the verdict is known: a trial that goes on from there would never get it.
-        kept = [r for r, v in zip(reports, verdicts, strict=True) if r.checkpoint and v is None]
-        if kept:
-            self._store.checkpoints_written(study, kept)
+            judged = zip(reports, verdicts, strict=True)
+            kept = [report for report, v in judged if report.checkpoint and v is None]
+            of_kept = [trials[report.number].trial._trial_id for report in kept]
+            self._run.checkpoints_written(of_kept, kept)
         for report in kept:
             trials[report.number].goes_on_from(report.checkpoint, report.epoch)
         return verdicts
 
+    def take_in(self) -> None:
+        """Count the trials that other runs have finished."""
+        for trial in self._run.pull():
+            self.standings.count(trial, self._space)
+            if trial.state == TrialState.COMPLETE:
+                self._weights.take_in(trial.number)
+        if self.standings.failures:
+            self.standings.failures -= retried_numbers(self._study.get_trials(deepcopy=False))
+
     def _judge(self, report: EpochReport, open_trial: OpenTrial) -> Retirement | None:
-        open_trial.add(report)
         self.trial_epochs += 1
+        if not self._run.holds(open_trial.trial._trial_id):
+            return None
+        open_trial.add(report)
         pruned = self._report_to_pruner(report, open_trial)
         if report.finished is not None:
             return self._retirement(report.finished, open_trial)
@@ -137,25 +151,56 @@ class Ledger:
 
     def conclude(self, open_trial: OpenTrial, result: TrialResult, worker: str) -> None:
         """Write down how a trial ended: our tables first, Optuna's state last."""
-        self._store.trial_ended(self._spec.study, result, worker)
-        if result.reason is StopReason.INTERRUPTED:
-            return
-        self._tell(open_trial, result)
-        self._drop_checkpoints(open_trial)
-
-    def _tell(self, open_trial: OpenTrial, result: TrialResult) -> None:
-        self.concluded += 1
         trial = open_trial.trial
-        with self._storage.batch():
+        if result.reason is StopReason.INTERRUPTED:
+            self._run.trial_ended(trial._trial_id, result, worker)
+            if not self._run.holds(trial._trial_id):
+                self._tidy_lost(open_trial)
+            return
+        is_pruned = result.reason is StopReason.PRUNED
+        values = None if is_pruned else self._values(open_trial, result)
+
+        def write() -> None:
+            self._run.trial_ended(trial._trial_id, result, worker)
             trial.set_user_attr(STOP_REASON, result.reason.value)
             trial.set_user_attr("seconds", round(result.seconds, 3))
-        if result.reason is StopReason.PRUNED:
-            self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+        state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
+        if self._end(open_trial, state, values, write):
+            self._count(open_trial, result, values)
+            self._tidy(open_trial)
+
+    def _end(
+        self,
+        open_trial: OpenTrial,
+        state: TrialState,
+        values: list[float] | None,
+        write: Callable[[], None],
+    ) -> bool:
+        """End a trial for Optuna together with what `write` writes, unless it was taken over.
+
+        Returns:
+            Whether it was this run's to end; else its end here counts for nothing.
+        """
+        trial = open_trial.trial
+        if self._run.holds(trial._trial_id):
+            with self._run.batch():
+                write()
+                self._study.tell(trial, values, state=state)
+            if self._run.storage.get_trial(trial._trial_id).state.is_finished():
+                return True
+        self._tidy_lost(open_trial)
+        return False
+
+    def _count(
+        self, open_trial: OpenTrial, result: TrialResult, values: list[float] | None
+    ) -> None:
+        self.concluded += 1
+        trial = open_trial.trial
+        if values is None:
             self.standings.pruned += 1
             self._announce(open_trial, f"pruned after epoch {result.epochs}")
             return
-        values = self._values(open_trial, result)
-        self._study.tell(trial, values)
         if result.weights is not None:
             self._weights.keep(result.number, values[0])
         is_best = self.standings.add(
@@ -184,18 +229,31 @@ class Ledger:
     def fail(self, open_trial: OpenTrial, error: str, traceback: str, log: str) -> None:
         """Write down why a trial failed."""
         number = open_trial.task.number
-        self._store.trial_failed(self._spec.study, number, error, traceback, log)
-        self._study.tell(open_trial.trial, state=optuna.trial.TrialState.FAIL)
-        self._drop_checkpoints(open_trial)
+        trial = open_trial.trial
+
+        def write() -> None:
+            self._run.trial_failed(trial._trial_id, number, error, traceback, log)
+
+        if not self._end(open_trial, TrialState.FAIL, None, write):
+            return
+        self._tidy(open_trial)
         self.standings.failures.add(number)
         self._announce(open_trial, f"failed: {error} (sweep show {number})")
         self._notifier.tell(
             "failure", f"trial {number} failed: {error}", {"trial": number, "error": error}
         )
 
-    def _drop_checkpoints(self, open_trial: OpenTrial) -> None:
+    def _tidy(self, open_trial: OpenTrial) -> None:
+        """Remove the files of a trial that has ended, its kept weights excepted."""
         task = open_trial.task
+        self._weights.tidy(task.number)
         self._checkpoints.drop(task.number, is_known=task.checkpoint is not None)
+
+    def _tidy_lost(self, open_trial: OpenTrial) -> None:
+        """Remove what was written here about a trial that another run has ended meanwhile."""
+        number = open_trial.task.number
+        self._weights.tidy(number)
+        self._checkpoints.tidy(number)
 
     def _announce(self, open_trial: OpenTrial, text: str) -> None:
         self._watcher.message(f"trial {open_trial.task.number} {text}")

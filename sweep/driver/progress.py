@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from sweep.driver.budget import Ending
 from sweep.store.records import TimeSplit
 from sweep.trial import TrialConfig
 
@@ -68,7 +69,7 @@ class Progress:
         trial_epochs: Epochs trained by this run, over all trials.
         seconds: Wall time of this run.
         eta_seconds: Estimated wall time that is left, or None before anything is known.
-        stopping: Whether the run is about to end early.
+        ending: Why the run is about to end, or has ended; None while it goes on.
         time: How the time of this run was spent.
     """
 
@@ -85,7 +86,7 @@ class Progress:
     trial_epochs: int
     seconds: float
     eta_seconds: float | None
-    stopping: bool
+    ending: Ending | None
     time: TimeSplit
 
     @property

@@ -50,3 +50,8 @@ class ReadyQueue:
             trial.overtaken += place not in places
         self._trials = [t for place, t in enumerate(self._trials) if place not in places]
         return taken
+
+    def take_all(self) -> list[OpenTrial]:
+        """Take all trials that wait."""
+        taken, self._trials = self._trials, []
+        return taken

@@ -6,9 +6,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweep.errors import UsageError
-from sweep.store import Store
-
-RETRY_OF = "retry_of"
+from sweep.store import RETRY_OF, Store
 
 
 def retried_numbers(trials: Iterable[FrozenTrial]) -> frozenset[int]:

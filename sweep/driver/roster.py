@@ -94,9 +94,19 @@ class Roster:
         return seat
 
     @property
+    def trials(self) -> list[OpenTrial]:
+        """Those in slots; the ones whose result is pending count."""
+        return [trial for seat in self.seats.values() if seat for trial in seat.trials.values()]
+
+    @property
     def running(self) -> int:
         """Trials in slots, over all workers; those whose result is pending count."""
         return sum(len(seat.trials) for seat in self.seats.values() if seat)
+
+    @property
+    def capacity(self) -> int:
+        """Slots of all workers; of one that is not ready, one."""
+        return sum(seat.capacity if seat else 1 for seat in self.seats.values())
 
     @property
     def ahead(self) -> int:

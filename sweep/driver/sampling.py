@@ -9,6 +9,9 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.driver.history import History
+from sweep.driver.pruning import HistoryMedianPruner
+from sweep.driver.tpe import HistoryTpe
 from sweep.errors import UsageError
 from sweep.spec.advice import missing_packages
 from sweep.spec.model import StudySpec
@@ -67,7 +70,7 @@ class TrialSampler(BaseSampler):
         self.whole.after_trial(study, trial, state, values)
 
 
-def make_sampler(spec: StudySpec, number: int) -> TrialSampler:
+def make_sampler(spec: StudySpec, number: int, history: History | None) -> TrialSampler:
     """The sampler for one trial.
 
     A fresh sampler, seeded by study and trial number, makes each choice a function of the other
@@ -77,16 +80,19 @@ def make_sampler(spec: StudySpec, number: int) -> TrialSampler:
     Args:
         spec: The study.
         number: Number of the trial that the sampler will choose.
+        history: The study's finished trials, if it has one objective.
     """
     seed = stream_seed(spec.seed, "sampler", number)
-    return TrialSampler(lambda seed: _make_sampler(spec, seed), seed)
+    return TrialSampler(lambda seed: _make_sampler(spec, seed, history), seed)
 
 
-def _make_sampler(spec: StudySpec, seed: int) -> BaseSampler:
+def _make_sampler(spec: StudySpec, seed: int, history: History | None) -> BaseSampler:
     name, startup = spec.sampler.name, spec.sampler.startup_trials
     with warnings.catch_warnings():
         # `group` and QMC are marked experimental; conditional spaces need the first.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        if name == "tpe" and history is not None:
+            return HistoryTpe(history, seed, startup)
         if name == "tpe":
             return optuna.samplers.TPESampler(
                 seed=seed,
@@ -133,12 +139,17 @@ def check_sampler(spec: StudySpec) -> None:
         )
 
 
-def make_pruner(spec: StudySpec) -> optuna.pruners.BasePruner:
-    """The pruner of a study; steps are absolute epochs."""
+def make_pruner(spec: StudySpec, finished: Sequence[FrozenTrial]) -> optuna.pruners.BasePruner:
+    """The pruner of a study; steps are absolute epochs.
+
+    Args:
+        spec: The study.
+        finished: Its finished trials in the order in which they became known; it may grow.
+    """
     pruner = spec.pruner
     if pruner.name == "median":
-        return optuna.pruners.MedianPruner(
-            n_startup_trials=pruner.startup_trials, n_warmup_steps=pruner.min_epochs
+        return HistoryMedianPruner(
+            finished, startup_trials=pruner.startup_trials, warmup_steps=pruner.min_epochs
         )
     if pruner.name == "asha":
         return optuna.pruners.SuccessiveHalvingPruner(

@@ -2,21 +2,24 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import optuna
+from optuna.trial import FrozenTrial
 
+from sweep.driver.history import History
 from sweep.driver.sampling import make_sampler
 from sweep.engines.fused.key import fusion_key
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
-from sweep.store import DrivingStorage, Store
+from sweep.store import Store, StudyRun
 from sweep.trial import EpochReport, TrialConfig, TrialTask, trial_seed
 
 _METRICS = ("loss", "accuracy", "val_loss", "val_accuracy")
+GRID_INDEX: Final = "grid_index"
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class OpenTrial:
         task: What a worker is given.
         last_step: The last epoch that Optuna knows of, over all attempts.
         earlier: How many of its epochs were trained before its present attempt began.
+        losses: How many workers in a row it lost without getting further than before.
         group: Trials of equal groups are best trained by the same worker.
         overtaken: How often a later trial was started before it.
         reports: Its epochs, those before the checkpoint that it went on from included.
@@ -40,6 +44,7 @@ class OpenTrial:
     overtaken: int = 0
     reports: list[EpochReport] = field(default_factory=list)
     earlier: int = 0
+    losses: int = 0
 
     @property
     def config(self) -> TrialConfig:
@@ -68,7 +73,13 @@ class OpenTrial:
         """
         task = replace(self.task, attempt=self.task.attempt + 1, stall=stall)
         last_step = max(self.last_step, len(self.reports))
-        return self.restarted(task, last_step, self.reports)
+        restarted = self.restarted(task, last_step, self.reports)
+        return replace(restarted, losses=self.lost_in_a_row)
+
+    @property
+    def lost_in_a_row(self) -> int:
+        """Workers that it has lost in a row without progress, if it loses this one too."""
+        return 1 if len(self.reports) > self.last_step else self.losses + 1
 
     def restarted(
         self, task: TrialTask, last_step: int, reports: Sequence[EpochReport]
@@ -102,53 +113,78 @@ class TrialSource:
         self,
         spec: StudySpec,
         space: SearchSpace,
-        study: optuna.Study,
-        storage: DrivingStorage,
+        run: StudyRun,
         store: Store,
         grouping: Grouping | None,
         artifacts: str,
     ) -> None:
-        """Find the trials that a stopped run left in state RUNNING.
+        """Begin without a trial.
 
         Args:
             spec: The study.
             space: Its search space.
-            study: Optuna's side of it.
-            storage: What the study is held in.
+            run: This process's part in it.
             store: Knows how far interrupted trials are.
             grouping: Groups trials; None for what suits the study's engine.
             artifacts: Where the study's files are.
         """
         self._spec = spec
         self._space = space
-        self._study = study
-        self._storage = storage
+        self._study = run.study
+        self._run = run
         self._store = store
         self._grouping = grouping or grouping_of(spec)
         self._artifacts = artifacts
-        self._left = deque(store.unfinished(spec.study))
-        self._grid = self._rest_of_grid() if spec.sampler.name == "grid" else None
+        self._left: deque[FrozenTrial] = deque()
+        maximize = spec.objectives[0].direction == "maximize"
+        is_single = len(spec.objectives) == 1
+        self._history = History(run.finished, maximize=maximize) if is_single else None
+        self._may_be_more = False
+
+    def take_over(self, most: int) -> int:
+        """Take up to `most` trials that runs which are gone left open; returns how many."""
+        taken = self._run.take_over(most)
+        self._left.extend(taken)
+        self._may_be_more = len(taken) == most
+        return len(taken)
 
     @property
-    def interrupted(self) -> int:
-        """Trials that an earlier run started and that are still to go on."""
-        return sum(row["state"] == "RUNNING" for row in self._left)
+    def has_left(self) -> bool:
+        """Whether trials that were taken over wait."""
+        return bool(self._left)
+
+    def take_left(self) -> list[OpenTrial]:
+        """All trials that were taken over and wait."""
+        left = [self._taken_up(trial) for trial in self._left]
+        self._left.clear()
+        return left
 
     def next(self) -> OpenTrial:
-        """The next trial: one left by an earlier run, one enqueued, or a new one."""
-        if self._left:
-            return self._taken_up(self._left.popleft())
-        if self._grid is not None and not self._has_waiting():
-            index, params = next(self._grid)
-            self._study.enqueue_trial(dict(params), user_attrs={"grid_index": index})
+        """The next trial: one taken over, one enqueued, or a new one.
+
+        Raises:
+            BudgetSpentError: All runs together have finished, or train, what was asked for.
+        """
+        if not self._left and self._may_be_more:
+            self.take_over(1)
+        while self._left:
+            left = self._left.popleft()
+            # One that was taken over here may have been lost again.
+            if self._run.holds(left._trial_id):
+                return self._taken_up(left)
+        if self._spec.sampler.name == "grid" and not self._has_waiting():
+            return self._open(self._next_combination())
         return self._open(self._study.ask())
 
-    def _taken_up(self, row: Mapping[str, Any]) -> OpenTrial:
-        """A trial that an earlier run left: to go on from its checkpoint, if it has one."""
-        trial = optuna.trial.Trial(self._study, row["trial_id"])
+    def _taken_up(self, left: FrozenTrial) -> OpenTrial:
+        """A trial that another run left: to go on from its checkpoint, if it has one."""
+        if GRID_INDEX in left.user_attrs:
+            trial = self._with_combination(left._trial_id, left.user_attrs[GRID_INDEX])
+        else:
+            trial = optuna.trial.Trial(self._study, left._trial_id)
         open_trial = self._open(trial)
-        known = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
-        last_step = max(known, default=0)
+        last_step = max(left.intermediate_values, default=0)
+        row = self._store.trial_row(self._spec.study, trial.number)
         if row["checkpoint"] is None:
             return replace(open_trial, last_step=last_step)
         epochs = self._store.epoch_rows(self._spec.study, trial.number)
@@ -161,8 +197,8 @@ class TrialSource:
 
     def _open(self, trial: optuna.trial.Trial) -> OpenTrial:
         # The sampler is asked when the space suggests its first parameter, so it can be set here.
-        self._study.sampler = make_sampler(self._spec, trial.number)
-        with self._storage.batch():
+        self._study.sampler = make_sampler(self._spec, trial.number, self._history)
+        with self._run.batch():
             config = self._space.suggest(trial)
         seed = trial_seed(self._spec.seed, trial.number)
         task = TrialTask(trial.number, config, seed, artifacts=self._artifacts)
@@ -172,12 +208,16 @@ class TrialSource:
         waiting = (optuna.trial.TrialState.WAITING,)
         return bool(self._study.get_trials(deepcopy=False, states=waiting))
 
-    def _rest_of_grid(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """The combinations that no trial has taken yet, with their index."""
-        trials = self._study.get_trials(deepcopy=False)
-        taken = [t.user_attrs["grid_index"] for t in trials if "grid_index" in t.user_attrs]
-        first = max(taken, default=-1) + 1
-        return islice(enumerate(self._space.enumerate()), first, None)
+    def _next_combination(self) -> optuna.trial.Trial:
+        """A trial of the first combination that no run has taken yet."""
+        trial_id, index = self._run.storage.create_counted_trial(GRID_INDEX)
+        return self._with_combination(trial_id, index)
+
+    def _with_combination(self, trial_id: int, index: int) -> optuna.trial.Trial:
+        params = next(islice(self._space.enumerate(), index, None))
+        # As `enqueue_trial` fixes them.
+        self._run.storage.set_trial_system_attr(trial_id, "fixed_params", dict(params))
+        return optuna.trial.Trial(self._study, trial_id)
 
 
 def _report(row: Mapping[str, Any]) -> EpochReport:

@@ -38,18 +38,21 @@ class Standings:
     def of(cls, trials: Iterable[FrozenTrial], space: SearchSpace, maximize: bool) -> "Standings":
         """The standings of a study as Optuna knows it."""
         trials = list(trials)
-        retried = retried_numbers(trials)
         standings = cls(maximize)
         for trial in trials:
-            if trial.state == TrialState.COMPLETE:
-                reason = StopReason(trial.user_attrs[STOP_REASON])
-                config = partial(space.config, trial.params)
-                standings.add(trial.number, trial.values, config, reason)
-            elif trial.state == TrialState.PRUNED:
-                standings.pruned += 1
-            elif trial.state == TrialState.FAIL and trial.number not in retried:
-                standings.failures.add(trial.number)
+            standings.count(trial, space)
+        standings.failures -= retried_numbers(trials)
         return standings
+
+    def count(self, trial: FrozenTrial, space: SearchSpace) -> None:
+        """Count a trial that has ended."""
+        if trial.state == TrialState.COMPLETE:
+            reason = StopReason(trial.user_attrs[STOP_REASON])
+            self.add(trial.number, trial.values, partial(space.config, trial.params), reason)
+        elif trial.state == TrialState.PRUNED:
+            self.pruned += 1
+        elif trial.state == TrialState.FAIL:
+            self.failures.add(trial.number)
 
     @property
     def failed(self) -> int:

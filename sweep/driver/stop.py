@@ -21,3 +21,7 @@ class StopFlag:
     def requested(self) -> bool:
         """Whether anybody asked."""
         return self._event.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Do nothing for so long, or until somebody asks."""
+        self._event.wait(seconds)

@@ -3,8 +3,9 @@
 import logging
 import re
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sweep.errors import UsageError
 from sweep.spec.model import StudySpec
@@ -14,18 +15,21 @@ from sweep.store import Store
 logger = logging.getLogger(__name__)
 
 # Whole files and those that a killed worker left unfinished.
-_OURS: Final = re.compile(r"\.?trial-\d+\..+")
+_OURS: Final = re.compile(r"\.?trial-(\d+)\..+")
+_OPEN: Final = ("RUNNING", "WAITING")
 
 
 class WeightsKeeper:
     """Keeps the `.keras` files of the best complete trials by the first objective.
 
     The database is written before a file is removed, and a file is complete before the database
-    names it: a kill leaves at worst a file that nobody names, which the next run removes.
+    names it: a kill leaves at worst a file that nobody names, which the next run removes. Each of
+    the runs that drive a study takes in what the others kept, so that as many are left in the end
+    as are to be kept.
     """
 
     def __init__(self, spec: StudySpec, store: Store, directory: Path) -> None:
-        """Take stock of what earlier runs kept.
+        """Take stock of what other runs kept.
 
         Args:
             spec: The study.
@@ -44,20 +48,55 @@ class WeightsKeeper:
         self._values: dict[int, float] = {}
         self._files: dict[int, Path] = {}
         _make(directory)
-        for row in store.trial_rows(spec.study):
-            if row["weights"] and row["values"]:
-                self._values[row["number"]] = row["values"][0]
-                path = Path(row["weights"]).absolute()
-                if is_kept_weights(path, spec.study, row["number"]):
-                    self._files[row["number"]] = path
-                else:
-                    logger.warning("trial %d names weights at %s: left", row["number"], path)
+        # Listed first: whatever is written later belongs to a trial that is open still.
+        left = self._of_trials()
+        rows = store.trial_rows(spec.study)
+        for row in rows:
+            self._take_in(row)
         self._drop_surplus()
-        named = set(self._files.values())
-        for path in directory.iterdir():
-            if _OURS.fullmatch(path.name) and path not in named:
+        self._remove_unnamed(left, rows)
+
+    def take_in(self, number: int) -> None:
+        """Rank a trial that another run has completed."""
+        self._take_in(self._store.trial_row(self._study, number))
+        self._drop_surplus()
+
+    def _take_in(self, row: Mapping[str, Any]) -> None:
+        number = row["number"]
+        if not (row["weights"] and row["values"]):
+            return
+        self._values[number] = row["values"][0]
+        path = Path(row["weights"]).absolute()
+        if is_kept_weights(path, self._study, number):
+            self._files[number] = path
+        else:
+            logger.warning("trial %d names weights at %s: left", number, path)
+
+    def tidy(self, number: int) -> None:
+        """Remove files of a trial's weights that it does not name, if it has ended."""
+        kept = self._files.get(number)
+        left = {path: n for path, n in self._of_trials().items() if n == number and path != kept}
+        if left:
+            self._remove_unnamed(left, [self._store.trial_row(self._study, number)])
+
+    def _of_trials(self) -> dict[Path, int]:
+        """The files of weights, whole or not, with the numbers of their trials."""
+        found = ((path, _OURS.fullmatch(path.name)) for path in self._directory.iterdir())
+        return {path: int(match[1]) for path, match in found if match}
+
+    def _remove_unnamed(self, left: Mapping[Path, int], rows: Sequence[Mapping[str, Any]]) -> None:
+        """Remove files that no trial names, those of open trials excepted.
+
+        Args:
+            left: Files that were there before `rows` were read, and the numbers of their trials.
+            rows: The trials, all of those numbers that exist.
+        """
+        is_open = {row["number"] for row in rows if row["state"] in _OPEN}
+        named = {Path(row["weights"]).absolute() for row in rows if row["weights"]}
+        for path, number in left.items():
+            if number not in is_open and path not in named:
                 logger.info("removing %s, which no trial names", path)
-                path.unlink()
+                path.unlink(missing_ok=True)
 
     def place_for(self, number: int, value: float) -> Path | None:
         """Where to save the weights of a trial of this value, or None if it is not good enough."""

@@ -4,13 +4,16 @@ import logging
 import select
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from sweep.data import DataRef
 from sweep.executors.backends import check_backend
-from sweep.executors.devices import find_devices
+from sweep.executors.devices import Device, find_devices
 from sweep.executors.handle import WorkerPlan, WorkerProcess
 from sweep.executors.pool import WorkerPool
 from sweep.executors.program_cache import program_cache
+
+ENGINE_FACTORY: Final = "sweep.engines:make_engine"
 
 _log = logging.getLogger(__name__)
 
@@ -36,10 +39,11 @@ class ProcessExecutor(WorkerPool[WorkerProcess]):
         log_dir: Path,
         backend: str = "tensorflow",
         workers: int | None = None,
+        devices: Sequence[Device] | None = None,
         stall_seconds: float = 300.0,
         heartbeat_seconds: float = 30.0,
         start_seconds: float = 300.0,
-        factory: str = "sweep.engines:make_engine",
+        factory: str = ENGINE_FACTORY,
     ) -> None:
         """Choose the devices; `start` starts the workers.
 
@@ -50,6 +54,7 @@ class ProcessExecutor(WorkerPool[WorkerProcess]):
             backend: What Keras runs on in the workers, `tensorflow` or `jax`.
             workers: Number of workers; None for one per GPU, or per physical core if there is no
                 GPU.
+            devices: Where they train, a worker on each; None to find them, as many as `workers`.
             stall_seconds: Longest time a worker may work without progress: more than the longest
                 epoch, for an engine that reports no progress inside an epoch.
             heartbeat_seconds: Longest time a worker may be silent.
@@ -62,7 +67,7 @@ class ProcessExecutor(WorkerPool[WorkerProcess]):
             ExecutorError: `workers` is less than 1.
         """
         check_backend(backend)
-        self._devices = {device.worker: device for device in find_devices(workers)}
+        self._devices = {device.worker: device for device in devices or find_devices(workers)}
         super().__init__(self._devices, log_dir, heartbeat_seconds)
         self._plan = WorkerPlan(
             factory=factory,

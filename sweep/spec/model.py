@@ -106,8 +106,19 @@ class BudgetSpec(Frozen):
         default=None,
         gt=0.0,
         le=float(MAX_COUNT),
-        description="wall time of one `sweep run`, in seconds or as 30s, 10m or 2h; running "
-        "trials are then interrupted and the next run resumes them",
+        description="wall time for which it is run, over all runs, in seconds or as 30s, 10m or "
+        "2h; running trials are then set aside, and a run with more time goes on with them",
+    )
+    gpu_hours: float | None = Field(
+        default=None,
+        gt=0.0,
+        le=float(MAX_COUNT),
+        description="GPU hours that it may use, over all runs and GPUs; then as with wall time",
+    )
+    target: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="value of the first objective that ends it as soon as a trial reaches it",
     )
     epochs: Count | None = Field(
         default=None, description="most epochs of a trial; overrides `fixed.epochs`"

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar
@@ -83,9 +84,11 @@ class Database(ABC):
         url: The URL with its password: never for messages.
         where: The URL without it.
         reader_options: Execution options of a connection that sees one state throughout.
+        grace_seconds: How long a process that lives may be without its lock.
     """
 
     reader_options: ClassVar[Mapping[str, Any]]
+    grace_seconds: ClassVar[float]
 
     def __init__(self, url: URL) -> None:
         """Keep the URL, as `parse_url` gives it."""
@@ -141,16 +144,20 @@ class Database(ABC):
         """Be the one process that makes or alters tables; waits for its turn."""
 
     @abstractmethod
-    def driver_lock(self, study: str) -> AbstractContextManager[None]:
-        """Be the one process that drives a study.
+    def process_lock(self, name: str) -> AbstractContextManager[None]:
+        """Be the one process that holds the lock of this name.
 
         Raises:
-            LockHeldError: Another one is.
+            LockHeldError: Another one does.
         """
 
     @abstractmethod
-    def driver(self, study: str) -> Holder | None:
-        """Who drives a study, or None if nobody does."""
+    def lock_holder(self, name: str) -> Holder | None:
+        """Who holds the lock of this name, or None if nobody does."""
+
+    @abstractmethod
+    def now(self, connection: Connection) -> datetime:
+        """The time by the clock that all processes on this database share."""
 
     @abstractmethod
     def keep_locks(self, *, at_once: bool) -> None:
@@ -227,6 +234,11 @@ class Database(ABC):
     def raises(self) -> tuple[type[Exception], ...]:
         """What the database's driver raises itself."""
 
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """Errors of SQLAlchemy, of Optuna's storage and of the driver."""
+        return (SQLAlchemyError, StorageInternalError, *self.raises)
+
     @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of SQLAlchemy, of Optuna's storage and of the driver into `StoreError`.
@@ -234,10 +246,9 @@ class Database(ABC):
         Raises:
             StoreError: The block raised an error of the database.
         """
-        errors: tuple[type[Exception], ...] = (SQLAlchemyError, StorageInternalError, *self.raises)
         try:
             yield
-        except errors as error:
+        except self.errors as error:
             meaning = self.meaning(error)
             raise StoreError(
                 meaning.what,

@@ -1,15 +1,14 @@
-"""Optuna's storage for the process that drives a study: reads from memory, writes in bulk.
+"""Optuna's storage for a process that drives a study: reads from memory, writes in bulk.
 
 Optuna's own storage asks the database for every running trial whenever a sampler or a pruner looks
-at the study, and commits each parameter and each value on its own. One driver with hundreds of
-slots would do little else. It is the only one to write about trials that run, so that it can
-remember what it wrote; others at most enqueue trials.
+at the study, and commits each parameter and each value on its own. A driver with hundreds of slots
+would do little else. What a run holds, it alone writes about, so it can remember what it wrote;
+what others did is pulled in, a trial at a time, when their leases say that something changed.
 """
 
 import copy
 import json
-from collections import defaultdict
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final, ParamSpec, TypeVar
@@ -24,57 +23,58 @@ from optuna.storages._rdb import models
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select
+from sqlalchemy import Table
 
 from sweep.store.database import Database
-from sweep.store.schema import optuna_trials
-from sweep.store.studies import lock_study
+from sweep.store.leases import Hold
+from sweep.store.optuna_tables import INTERMEDIATES, KEYS, PARAMS, SYSTEM_ATTRS, USER_ATTRS
+from sweep.store.pending import Note, Pending
+from sweep.store.share import StudyShare
 
-TRIALS: Final[Table] = models.TrialModel.__table__
-PARAMS: Final[Table] = models.TrialParamModel.__table__
-INTERMEDIATES: Final[Table] = models.TrialIntermediateValueModel.__table__
-USER_ATTRS: Final[Table] = models.TrialUserAttributeModel.__table__
-SYSTEM_ATTRS: Final[Table] = models.TrialSystemAttributeModel.__table__
-# What, with the trial, a row of each is found by.
-KEYS: Final = {
-    PARAMS: "param_name",
-    INTERMEDIATES: "step",
-    USER_ATTRS: "key",
-    SYSTEM_ATTRS: "key",
-}
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
+_FINISHED: Final = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 COPIED: Final = ("params", "distributions", "user_attrs", "system_attrs", "intermediate_values")
 
 
 class DrivingStorage(BaseStorage):
-    """One study, held in memory by the process that drives it, and in the database for all others.
+    """One study, held in memory by a process that drives it, and in the database for all others.
 
-    What is written inside `batch` reaches the database in one transaction at its end; what is
-    written elsewhere reaches it at once. Reads see it in either case. Used from one thread.
+    What is written inside `batch`, notes of ours included, reaches the database in one transaction
+    at its end; what is written elsewhere reaches it at once. Reads see it in either case. What
+    concerns a trial that another run has taken over meanwhile is not written: see
+    `StudyShare.lost`. Used from one thread.
 
     A call that lost its connection is run again. All may be: reads, and writes over the same rows;
     a new trial and a trial's end are looked for first, since they may have been committed.
+
+    Attributes:
+        finished: Finished trials in the order in which they became known; it only grows.
     """
 
-    def __init__(self, backend: RDBStorage, database: Database, study_id: int) -> None:
+    def __init__(self, backend: RDBStorage, database: Database, share: StudyShare) -> None:
         """Load the study.
 
         Args:
             backend: Optuna's storage of the same database.
             database: The database.
-            study_id: Optuna's id of the study.
+            share: This process's part in the study.
         """
         self._backend = backend
         self._database = database
-        self._study_id = study_id
-        self._directions = self._call(backend.get_study_directions, study_id)
+        self._share = share
+        self._directions = self._call(backend.get_study_directions, share.study_id)
         self._trials: dict[int, FrozenTrial] = {}
+        self._open: set[int] = set()
+        self.finished: list[FrozenTrial] = []
         self._distributions: dict[str, BaseDistribution] = {}
-        self._pending: dict[Table, dict[tuple[int, Any], dict[str, Any]]] = defaultdict(dict)
+        self._seen: dict[int, Hold] = {}
+        self._pending = Pending()
         self._in_batch = False
-        for trial in self._call(backend.get_all_trials, study_id, deepcopy=False):
-            self._remember(trial)
+        self._ended: list[FrozenTrial] = []
+        self._pulled_to = -1
+        self.pull()
+        self._ended.clear()
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -82,9 +82,69 @@ class DrivingStorage(BaseStorage):
         self._in_batch = True
         try:
             yield
+        except BaseException:
+            self._take_pending()
+            raise
         finally:
             self._in_batch = False
-        self._flush()
+        self.flush()
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Keep what the block writes until `flush`, or until something else is written."""
+        self._in_batch = True
+        try:
+            yield
+        finally:
+            self._in_batch = False
+
+    def note(self, note: Note) -> None:
+        """Write something of ours about an open trial, together with what Optuna writes."""
+        self._pending.notes.append(note)
+        if not self._in_batch:
+            self.flush()
+
+    def take_ended(self) -> list[FrozenTrial]:
+        """Trials that other runs have ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def pull(self) -> None:
+        """Take in what others did: trials made, begun, reported on or ended."""
+        # Ids grow in the order in which trials of a study are made: its lock sees to that.
+        holds, newer = self._share.look(self._pulled_to)
+        changed = {
+            trial_id
+            for trial_id in self._open
+            if self._may_have_changed(self._trials[trial_id], holds)
+        }
+        changed.update(trial_id for trial_id in newer if trial_id not in self._trials)
+        self._pulled_to = max([self._pulled_to, *newer])
+        self._seen = holds
+        if not changed:
+            return
+        # All of them, to begin with: not by name, which would be as many parameters of a query.
+        after = max(changed) if self._trials else -1
+        fetch = self._backend._get_trials
+        for trial in self._call(fetch, self._share.study_id, None, changed, after):
+            if trial._trial_id not in changed:
+                continue
+            before = self._trials.get(trial._trial_id)
+            self._remember(trial)
+            if trial.state.is_finished() and (before is None or not before.state.is_finished()):
+                self._ended.append(trial)
+
+    @property
+    def others_open(self) -> int:
+        """Open trials that other runs held at the last `pull`."""
+        return sum(hold.run_id != self._share.run_id for hold in self._seen.values())
+
+    def _may_have_changed(self, trial: FrozenTrial, holds: Mapping[int, Hold]) -> bool:
+        """Whether others may have written about an open trial since it was last seen."""
+        hold = holds.get(trial._trial_id)
+        if hold is not None and hold.run_id == self._share.run_id:
+            return False
+        return hold is None or hold != self._seen.get(trial._trial_id)
 
     # Studies: written seldom, and by others too.
 
@@ -135,30 +195,42 @@ class DrivingStorage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         """In the database at once: it gives the number."""
         if template_trial is None:
-            trial_id = self._database.repeat(self._insert_trial)
-        else:
-            trial_id = self._backend.create_new_trial(study_id, template_trial)
+            return self._reserve(None)
+        trial_id = self._backend.create_new_trial(study_id, template_trial)
         self._remember(self._call(self._backend.get_trial, trial_id))
         return trial_id
 
-    def _insert_trial(self, again: bool) -> int:
-        """As Optuna does, unless an earlier attempt was committed and only its answer was lost.
+    def create_counted_trial(self, counter: str) -> tuple[int, int]:
+        """A new trial, and its number among those with this user attribute, from 0."""
+        trial_id = self._reserve(counter)
+        return trial_id, int(self._trials[trial_id].user_attrs[counter])
 
-        Then there is a trial that runs and is not known here, which nobody else makes.
-        """
-        of_study = TRIALS.c.study_id == self._study_id
-        with self._database.engine.begin() as connection:
-            lock_study(connection, self._study_id)
-            if again:
-                new = TRIALS.c.trial_id > max(self._trials, default=-1)
-                running = TRIALS.c.state == TrialState.RUNNING
-                query = select(TRIALS.c.trial_id).where(of_study, new, running)
-                if (made := connection.execute(query).scalar()) is not None:
-                    return int(made)
-            number = select(func.count()).where(of_study).scalar_subquery()
-            values = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
-            row = insert(TRIALS).values(study_id=self._study_id, number=number, **values)
-            return int(connection.execute(row.returning(TRIALS.c.trial_id)).scalar_one())
+    def _reserve(self, counter: str | None) -> int:
+        made = self._share.reserve(counter)
+        if isinstance(made, int):
+            self._remember(self._call(self._backend.get_trial, made))
+            return made
+        trial = FrozenTrial(
+            number=made.number,
+            state=TrialState.RUNNING,
+            value=None,
+            datetime_start=made.started_at,
+            datetime_complete=None,
+            params={},
+            distributions={},
+            user_attrs={} if counter is None else {counter: made.count},
+            system_attrs={},
+            intermediate_values={},
+            trial_id=made.trial_id,
+        )
+        self._remember(trial)
+        return made.trial_id
+
+    def adopt(self, trial_id: int) -> FrozenTrial:
+        """A trial taken over, as the run before left it."""
+        trial = self._call(self._backend.get_trial, trial_id)
+        self._remember(trial)
+        return trial
 
     def set_trial_param(
         self,
@@ -185,17 +257,16 @@ class DrivingStorage(BaseStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """In the database at once, with all that waits there to be written."""
-        self._flush()
-
-        def change(again: bool) -> bool:
-            if again and self._backend.get_trial(trial_id).state == state:
-                return True
-            return self._backend.set_trial_state_values(trial_id, state, values)
-
-        if not self._database.repeat(change):
-            return False
+        """In the database at once, an end in one transaction with all that waits to be written."""
         trial = self._changed(trial_id)
+        if state is TrialState.RUNNING:
+            if not self._share.start(trial_id):
+                return False
+        elif state.is_finished():
+            if not self._share.finish(trial_id, state, values, self._take_pending()):
+                return False
+        else:
+            raise ValueError(f"a trial is never set to {state.name}")
         trial.state = state
         if values is not None:
             trial.values = list(values)
@@ -203,7 +274,7 @@ class DrivingStorage(BaseStorage):
             trial.datetime_start = datetime.now()
         if state.is_finished():
             trial.datetime_complete = datetime.now()
-        self._trials[trial_id] = trial
+        self._keep(trial)
         return True
 
     def set_trial_intermediate_value(
@@ -253,10 +324,11 @@ class DrivingStorage(BaseStorage):
         deepcopy: bool = True,
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
-        """From memory, by number; asked for those that wait, it looks for what others enqueued."""
-        if states is not None and TrialState.WAITING in states:
-            self._find_enqueued()
-        trials = [t for t in self._trials.values() if states is None or t.state in states]
+        """From memory, by number; `pull` takes in what others enqueued."""
+        only_open = states is not None and not any(state in states for state in _FINISHED)
+        ids = self._open if only_open else self._trials
+        known = (self._trials[trial_id] for trial_id in ids)
+        trials = [trial for trial in known if states is None or trial.state in states]
         trials.sort(key=lambda trial: trial.number)
         return copy.deepcopy(trials) if deepcopy else trials
 
@@ -271,17 +343,21 @@ class DrivingStorage(BaseStorage):
         """Call Optuna's storage, again if it loses its connection."""
         return self._database.repeat(lambda _: method(*args, **kwargs))
 
-    def _find_enqueued(self) -> None:
-        last = max(self._trials, default=-1)
-        query = select(optuna_trials.c.trial_id).where(
-            optuna_trials.c.study_id == self._study_id, optuna_trials.c.trial_id > last
-        )
-        for trial_id in self._database.read(lambda c: c.execute(query).scalars().all()):
-            self._remember(self._call(self._backend.get_trial, trial_id))
-
     def _remember(self, trial: FrozenTrial) -> None:
-        self._trials[trial._trial_id] = trial
-        self._distributions = trial.distributions | self._distributions
+        self._keep(trial)
+        for name, distribution in trial.distributions.items():
+            self._distributions.setdefault(name, distribution)
+
+    def _keep(self, trial: FrozenTrial) -> None:
+        """A trial as it is now."""
+        trial_id = trial._trial_id
+        before = self._trials.get(trial_id)
+        self._trials[trial_id] = trial
+        if not trial.state.is_finished():
+            self._open.add(trial_id)
+        elif before is None or not before.state.is_finished():
+            self._open.discard(trial_id)
+            self.finished.append(trial)
 
     def _changed(self, trial_id: int) -> FrozenTrial:
         """A copy to change: lists of trials that were read stay as they are."""
@@ -291,23 +367,16 @@ class DrivingStorage(BaseStorage):
 
     def _write(self, table: Table, trial_id: int, key: Any, values: dict[str, Any]) -> None:
         row = {"trial_id": trial_id, KEYS[table]: key, **values}
-        self._pending[table][trial_id, key] = row
+        self._pending.rows[table][trial_id, key] = row
         if not self._in_batch:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        """Write all that waits, over what is there."""
-        if self._pending:
-            self._database.write(self._write_pending)
-            self._pending.clear()
+    def flush(self) -> None:
+        """Write all that waits, in one transaction."""
+        if pending := self._take_pending():
+            self._share.write(pending)
 
-    def _write_pending(self, connection: Connection) -> None:
-        lock_study(connection, self._study_id)
-        for table, rows in self._pending.items():
-            same = and_(
-                table.c.trial_id == bindparam("of_trial"),
-                table.c[KEYS[table]] == bindparam("of_key"),
-            )
-            places = [{"of_trial": trial_id, "of_key": key} for trial_id, key in rows]
-            connection.execute(delete(table).where(same), places)
-            connection.execute(insert(table), list(rows.values()))
+    def _take_pending(self) -> Pending:
+        """What waits; it waits no longer, so that what cannot be written is not tried again."""
+        pending, self._pending = self._pending, Pending()
+        return pending

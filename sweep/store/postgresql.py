@@ -12,6 +12,7 @@ and locks are those that the server grants to every session.
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -20,7 +21,7 @@ import psycopg
 from optuna.storages import RDBStorage
 from optuna.storages._rdb.models import BaseModel
 from psycopg.types.string import StrDumper, StrDumperUnknown
-from sqlalchemy import Engine, NullPool, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect, text
 from sqlalchemy.engine import URL, Dialect
 
 from sweep.errors import StoreError
@@ -63,6 +64,8 @@ class PostgresqlDatabase(Database):
         "isolation_level": "REPEATABLE READ",
         "postgresql_readonly": True,
     }
+    # A session that was lost is replaced before the next transaction.
+    grace_seconds: ClassVar[float] = 30.0
 
     def __init__(self, url: URL) -> None:
         """Connect to nothing yet."""
@@ -201,13 +204,13 @@ class PostgresqlDatabase(Database):
             lock.release()
 
     @contextmanager
-    def driver_lock(self, study: str) -> Iterator[None]:
+    def process_lock(self, name: str) -> Iterator[None]:
         """An advisory lock, so for the processes of every machine.
 
         A session that was lost is replaced before the next transaction, if nobody else took the
         lock meanwhile.
         """
-        lock = AdvisoryLock(self._session_engine, _driver_name(study))
+        lock = AdvisoryLock(self._session_engine, name)
         lock.acquire(wait=False)
         self._locks.append(lock)
         try:
@@ -216,10 +219,15 @@ class PostgresqlDatabase(Database):
             self._locks.remove(lock)
             lock.release()
 
-    def driver(self, study: str) -> Holder | None:
+    def lock_holder(self, name: str) -> Holder | None:
         """Whose session holds the lock, as that session calls itself."""
         with self.reading() as connection:
-            return find_holder(connection, _driver_name(study))
+            return find_holder(connection, name)
+
+    def now(self, connection: Connection) -> datetime:
+        """The server's."""
+        now: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return now
 
     def keep_locks(self, *, at_once: bool) -> None:
         """Look after the sessions that hold them."""
@@ -246,10 +254,6 @@ class PostgresqlDatabase(Database):
     def artifacts_directory(self) -> Path:
         """`DATABASE-artifacts` in the working directory."""
         return Path.cwd() / f"{self.url.database}-artifacts"
-
-
-def _driver_name(study: str) -> str:
-    return f"driver of study {study}"
 
 
 def _replace_zero_characters(connection: Any, _: object) -> None:

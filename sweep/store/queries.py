@@ -12,10 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import Connection, Row, String, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select
 
 from sweep.store.schema import (
     epochs,
+    leases,
     logs,
     optuna_trials,
     optuna_values,
@@ -39,7 +40,7 @@ _BRIEF_COLUMNS = tuple(
 def study_rows(connection: Connection) -> list[dict[str, Any]]:
     """One row per study, in order of creation."""
     counts = _counts_by_state(connection)
-    best = _best_trials(connection)
+    best = best_trials(connection)
     latest = _latest_activity(connection)
     rows = []
     for study in connection.execute(select(studies).order_by(studies.c.study_id)):
@@ -75,7 +76,7 @@ def _counts_by_state(connection: Connection) -> dict[int, dict[str, int]]:
     return counts
 
 
-def _best_trials(connection: Connection) -> dict[int, tuple[int, float]]:
+def best_trials(connection: Connection) -> dict[int, tuple[int, float]]:
     """Number and first value of each study's best trial; a diverged one never is."""
     maximize = studies.c.objectives[0]["direction"].as_string() == "maximize"
     key = case((maximize, optuna_values.c.value), else_=-optuna_values.c.value)
@@ -120,18 +121,21 @@ def trial_rows(
     connection: Connection, study_id: int, frozen_trials: list[FrozenTrial]
 ) -> list[dict[str, Any]]:
     """Optuna's trials joined with ours, without traceback and log, in the order given."""
-    query = select(*_BRIEF_COLUMNS).where(trials.c.study_id == study_id)
+    wanted = trials.c.study_id == study_id
+    if len(frozen_trials) == 1:
+        wanted &= trials.c.number == frozen_trials[0].number
+    query = select(*_BRIEF_COLUMNS).where(wanted)
     ours = {row.number: row for row in connection.execute(query)}
-    trained = _epochs_trained(connection, study_id)
+    trained = _epochs_trained(connection, wanted)
     return [_trial_row(frozen, ours.get(frozen.number), trained) for frozen in frozen_trials]
 
 
-def _epochs_trained(connection: Connection, study_id: int) -> dict[int, int]:
-    """Epochs so far, by number, of the trials that did not end."""
+def _epochs_trained(connection: Connection, wanted: ColumnElement[bool]) -> dict[int, int]:
+    """Epochs so far, by number, of those of the trials wanted that did not end."""
     query = (
         select(trials.c.number, func.max(epochs.c.epoch))
         .join(epochs, epochs.c.trial_id == trials.c.trial_id)
-        .where(trials.c.study_id == study_id, trials.c.epochs.is_(None))
+        .where(wanted, trials.c.epochs.is_(None))
         .group_by(trials.c.number)
     )
     return {number: epoch for number, epoch in connection.execute(query)}
@@ -198,6 +202,18 @@ def run_rows(connection: Connection, study_id: int) -> list[dict[str, Any]]:
     """Runs, in order of beginning."""
     columns = [c for c in runs.columns if c.name not in ("run_id", "study_id")]
     query = select(*columns).where(runs.c.study_id == study_id).order_by(runs.c.run_id)
+    return [row._asdict() for row in connection.execute(query)]
+
+
+def lease_rows(connection: Connection, study_id: int) -> list[dict[str, Any]]:
+    """Open trials that runs hold, by trial number, with the process and the end of the lease."""
+    query = (
+        select(optuna_trials.c.number, runs.c.run_id, runs.c.host, runs.c.pid, runs.c.expires_at)
+        .join(leases, leases.c.trial_id == optuna_trials.c.trial_id)
+        .join(runs, runs.c.run_id == leases.c.run_id)
+        .where(leases.c.study_id == study_id)
+        .order_by(optuna_trials.c.number)
+    )
     return [row._asdict() for row in connection.execute(query)]
 
 

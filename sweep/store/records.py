@@ -3,6 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+RETRY_OF: Final = "retry_of"
+"""User attribute of a trial that repeats a failed one: the number of that one."""
+
+
+UNKNOWN_DATA: Final = ""
+"""The fingerprint of data that no run has found yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +25,7 @@ class StudyRecord:
             rules, fixed settings, objectives, seed, engine and backend.
         data_name: Name of the data trained on.
         data_is_fallback: Whether the data stands in for what was asked.
-        data_fingerprint: Digest of the data and its splits.
+        data_fingerprint: Digest of the data and its splits, or `UNKNOWN_DATA`.
         seed: Seed of the study.
         versions: Version by package name: sweep, python, optuna, keras, numpy, and what Keras
             runs on; like `spec` and `git_revision`, of the last run that began.
@@ -63,3 +72,31 @@ class TimeSplit:
     def worker_seconds(self) -> float:
         """What the workers had, from when each was ready."""
         return self.training_seconds + self.compiling_seconds + self.idle_seconds
+
+
+class Wanted(StrEnum):
+    """What is to become of a study."""
+
+    RUN = "run"
+    """Trials are trained."""
+    PAUSE = "pause"
+    """Trials in training are set aside after their epoch; none begins."""
+    STOP = "stop"
+    """Trials in training run to their end; none begins."""
+    CANCEL = "cancel"
+    """Trials in training are broken off and fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to become of a study, and what it has cost.
+
+    Attributes:
+        wanted: What is to become of it.
+        wall_seconds: Time during which at least one run drove it.
+        gpu_seconds: Time that it had of GPUs, added up.
+    """
+
+    wanted: Wanted
+    wall_seconds: float
+    gpu_seconds: float

@@ -5,7 +5,7 @@ Optuna's by foreign keys that cascade. A change here needs a revision in `migrat
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 VERSION_TABLE: Final = "sweep_alembic_version"
 
 
@@ -108,6 +108,28 @@ studies = Table(
     Column("git_revision", String(64), comment="commit of the working directory, last run"),
     Column("created_at", UtcDateTime, nullable=False, comment="time of the first run, UTC"),
     Column("updated_at", UtcDateTime, nullable=False, comment="start of the last run, UTC"),
+    Column(
+        "wanted",
+        String(10),
+        nullable=False,
+        server_default="run",
+        comment="what is to become of it: run, pause, stop or cancel",
+    ),
+    Column(
+        "priority",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="agents serve the highest first",
+    ),
+    Column(
+        "weight",
+        Float(53),
+        nullable=False,
+        server_default="1",
+        comment="share of the agents among studies of its priority",
+    ),
+    Column("submitted_at", UtcDateTime, comment="when it was submitted to agents, UTC"),
     comment="what a study was started with; one row per study",
 )
 
@@ -154,6 +176,26 @@ trials = Table(
     comment="how each trial was trained and ended; one row per trial, of its last attempt",
 )
 
+
+def _epoch_columns(*, primary_key: bool = False) -> tuple[Column[Any], ...]:
+    return (
+        Column(
+            "epoch",
+            Integer,
+            primary_key=primary_key,
+            nullable=False,
+            comment="epochs trained so far, from 1",
+        ),
+        Column("loss", Float(53), comment="training loss; NULL where it was not finite"),
+        Column("accuracy", Float(53), comment="training accuracy, 0 to 1"),
+        Column("val_loss", Float(53), comment="validation loss; NULL where it was not finite"),
+        Column("val_accuracy", Float(53), comment="validation accuracy, 0 to 1"),
+        Column("learning_rate", Float(53), comment="rate of the epoch's last step"),
+        Column("seconds", Float(53), comment="wall time of the epoch, validation included"),
+        Column("reported_at", UtcDateTime, nullable=False, comment="when it was reported, UTC"),
+    )
+
+
 epochs = Table(
     "sweep_epochs",
     metadata,
@@ -163,14 +205,7 @@ epochs = Table(
         primary_key=True,
         comment="Optuna's id of the trial",
     ),
-    Column("epoch", Integer, primary_key=True, comment="epochs trained so far, from 1"),
-    Column("loss", Float(53), comment="training loss; NULL where it was not finite"),
-    Column("accuracy", Float(53), comment="training accuracy, 0 to 1"),
-    Column("val_loss", Float(53), comment="validation loss; NULL where it was not finite"),
-    Column("val_accuracy", Float(53), comment="validation accuracy, 0 to 1"),
-    Column("learning_rate", Float(53), comment="rate of the epoch's last step"),
-    Column("seconds", Float(53), comment="wall time of the epoch, validation included"),
-    Column("reported_at", UtcDateTime, nullable=False, comment="when it was reported, UTC"),
+    *_epoch_columns(primary_key=True),
     comment="learning curves; one row per trial and epoch",
 )
 
@@ -179,6 +214,7 @@ workers = Table(
     metadata,
     Column("worker_id", Integer, primary_key=True, comment="in order of appearance"),
     _study_id(),
+    Column("run_id", Integer, comment="run that started it"),
     Column("worker", String(100), nullable=False, comment="name; a replacement has the same"),
     Column("pid", Integer, nullable=False, comment="process id"),
     Column("host", String(255), nullable=False, comment="name of its machine"),
@@ -219,6 +255,10 @@ runs = Table(
     Column(
         "updated_at", UtcDateTime, nullable=False, comment="when these figures were written, UTC"
     ),
+    Column("host", String(255), comment="name of its machine"),
+    Column("pid", Integer, comment="process id"),
+    Column("expires_at", UtcDateTime, comment="until when it holds its trials if not renewed"),
+    Column("ended_at", UtcDateTime, comment="when it ended, or was found dead, UTC"),
     Column("workers", Integer, nullable=False, comment="workers that it started"),
     _seconds("seconds", "wall time of the run"),
     _seconds("training_seconds", "workers' time spent on training and validation"),
@@ -227,7 +267,67 @@ runs = Table(
     _seconds("sampling_seconds", "driver's time spent on asking the sampler"),
     _seconds("storage_seconds", "driver's time spent on the database and the pruner"),
     Index("ix_sweep_runs_study_id", "study_id"),
+    # Tokens that fence: an id must not come back when the last row is deleted.
+    sqlite_autoincrement=True,
     comment="how time was spent; one row per run of a study",
 )
 
-OUR_TABLES: Final = (studies, trials, epochs, workers, logs, runs)
+leases = Table(
+    "sweep_leases",
+    metadata,
+    Column(
+        "trial_id",
+        ForeignKey("trials.trial_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Optuna's id of the trial",
+    ),
+    _study_id(),
+    Column(
+        "run_id",
+        ForeignKey("sweep_runs.run_id", ondelete="CASCADE"),
+        nullable=False,
+        comment="run that may write about it; another one may take it over",
+    ),
+    Column("revision", Integer, nullable=False, comment="grows whenever that run writes about it"),
+    Index("ix_sweep_leases_study_id", "study_id"),
+    Index("ix_sweep_leases_run_id", "run_id"),
+    comment="who trains what; one row per open trial",
+)
+
+late_epochs = Table(
+    "sweep_late_epochs",
+    metadata,
+    Column("late_id", Integer, primary_key=True, comment="in order of writing"),
+    Column(
+        "trial_id",
+        ForeignKey("trials.trial_id", ondelete="CASCADE"),
+        nullable=False,
+        comment="Optuna's id of the trial",
+    ),
+    Column("run_id", Integer, nullable=False, comment="run that reported it"),
+    *_epoch_columns(),
+    Index("ix_sweep_late_epochs_trial_id", "trial_id"),
+    comment="epochs reported by a run after another one had taken the trial over; they count "
+    "for nothing",
+)
+
+agents = Table(
+    "sweep_agents",
+    metadata,
+    Column("agent_id", Integer, primary_key=True, comment="in order of beginning"),
+    Column("host", String(255), nullable=False, comment="name of its machine"),
+    Column("pid", Integer, nullable=False, comment="process id"),
+    Column("device", String(50), nullable=False, comment="device it trains on"),
+    Column("study", String(100), comment="name of the study that it serves, if any"),
+    Column("started_at", UtcDateTime, nullable=False, comment="its start"),
+    Column(
+        "expires_at",
+        UtcDateTime,
+        nullable=False,
+        comment="until when it is believed to live if it does not say so again, UTC",
+    ),
+    Column("ended_at", UtcDateTime, comment="when it ended by itself, UTC"),
+    comment="processes that serve studies; one row per device and process",
+)
+
+OUR_TABLES: Final = (studies, trials, epochs, workers, logs, runs, leases, late_epochs, agents)

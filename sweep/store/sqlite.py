@@ -9,6 +9,7 @@ the last ones, never the consistency of the file.
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -16,7 +17,6 @@ from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, create_engine, event
 
 from sweep.errors import StoreError
-from sweep.spec.names import file_name
 from sweep.store.database import Database, Meaning, innermost
 from sweep.store.location import database_path
 from sweep.store.locks import Holder, file_holder, file_lock
@@ -75,6 +75,7 @@ class SqliteDatabase(Database):
     """
 
     reader_options: ClassVar[Mapping[str, Any]] = {"sweep_reader": True}
+    grace_seconds: ClassVar[float] = 0.0
 
     @property
     def path(self) -> Path:
@@ -149,13 +150,17 @@ class SqliteDatabase(Database):
         """A file lock, so for the processes of this machine."""
         return file_lock(self.path.with_name(self.path.name + ".lock"), wait=True)
 
-    def driver_lock(self, study: str) -> AbstractContextManager[None]:
+    def process_lock(self, name: str) -> AbstractContextManager[None]:
         """A file lock, so for the processes of this machine."""
-        return file_lock(self._driver_path(study), wait=False)
+        return file_lock(self._lock_path(name), wait=False)
 
-    def driver(self, study: str) -> Holder | None:
+    def lock_holder(self, name: str) -> Holder | None:
         """Whose id is in the lock's file."""
-        return file_holder(self._driver_path(study))
+        return file_holder(self._lock_path(name))
+
+    def now(self, connection: Connection) -> datetime:
+        """This machine's, on which all of them run."""
+        return datetime.now(UTC)
 
     def keep_locks(self, *, at_once: bool) -> None:
         """Nothing to do: the system does not take a lock from a process that lives."""
@@ -182,8 +187,8 @@ class SqliteDatabase(Database):
         """`NAME-artifacts` next to the file."""
         return self.path.with_name(f"{self.path.stem}-artifacts")
 
-    def _driver_path(self, study: str) -> Path:
-        return self.path.with_name(f"{self.path.name}-{file_name(study)}.lock")
+    def _lock_path(self, name: str) -> Path:
+        return self.path.with_name(f"{self.path.name}-{name}.lock")
 
     def _ensure_wal(self) -> None:
         """Switch the database to write-ahead logging, which it then keeps."""

@@ -1,7 +1,9 @@
 """The store: one object for everything that `sweep` keeps in a database."""
 
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -15,9 +17,12 @@ from sweep.store import migrate, queries, studies, writers
 from sweep.store.database import Database
 from sweep.store.databases import database_at
 from sweep.store.driving import DrivingStorage
-from sweep.store.locks import Holder, LockHeldError
-from sweep.store.records import StudyRecord, TimeSplit
-from sweep.trial import EpochReport, TrialResult, TrialTask
+from sweep.store.locks import Holder
+from sweep.store.queue import StudyQueue
+from sweep.store.records import Outlook, StudyRecord, TimeSplit
+from sweep.store.run import StudyRun
+from sweep.store.share import StudyShare
+from sweep.store.spending import outlook
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
@@ -26,8 +31,8 @@ Rows = list[dict[str, Any]]
 class Store:
     """A database of studies: Optuna's tables and ours.
 
-    Any number of processes may read while one drives a study. Every writer is one transaction,
-    durable against the death of the process when it returns; `sweep.store.sqlite` and
+    Any number of processes may read, and drive studies, the same one too. Every writer is one
+    transaction, durable against the death of the process when it returns; `sweep.store.sqlite` and
     `sweep.store.postgresql` say what a power loss may cost. A server that goes away is waited for,
     and a transaction that it broke is run again: all writers here bear that. An object may be used
     from several threads, and is a context manager.
@@ -36,6 +41,8 @@ class Store:
         safe_url: The URL without its password, for messages.
         optuna_storage: Optuna's storage of this database, which keeps finished trials in memory;
             for studies and for the dashboard.
+        queue: Which studies were submitted, and which agents serve them.
+        queue: What was submitted to agents, and who they are.
 
     Every method raises `StoreError` if the database cannot be read or written, and, where it
     takes the name of a study, if there is no such study.
@@ -47,6 +54,7 @@ class Store:
         self._rdb_storage = rdb_storage
         self.safe_url = database.where
         self.optuna_storage: BaseStorage = get_storage(rdb_storage)
+        self.queue = StudyQueue(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = True) -> "Store":
@@ -128,12 +136,36 @@ class Store:
         with self.translated():
             return optuna.load_study(study_name=name, storage=self.optuna_storage)
 
-    def drive_study(self, name: str) -> tuple[optuna.Study, DrivingStorage]:
-        """Optuna's study of this name for the one process that drives it, and its storage."""
+    @contextmanager
+    def driving(self, name: str, split: TimeSplit) -> Iterator[StudyRun]:
+        """Take part in a study, as one of any number of runs, until the block or the process ends.
+
+        Args:
+            name: Name of the study.
+            split: How the time of the run was spent so far.
+
+        Raises:
+            StoreError: The block raised an error of the database, or the above.
+        """
         study_id = self._id_of(name)
+        process = {"host": socket.gethostname(), "pid": os.getpid()}
+
+        def begin(connection: Connection) -> int:
+            return writers.run_started(connection, study_id, split, process, now)
+
         with self.translated():
-            storage = DrivingStorage(self._rdb_storage, self._database, study_id)
-            return optuna.load_study(study_name=name, storage=storage), storage
+            # Read before, so that a repeated transaction finds its own row by it.
+            now = self._database.read(self._database.now)
+        joined = StudyShare.joined(self._database, study_id, begin)
+        with self.translated(), joined as share:
+            storage = DrivingStorage(self._rdb_storage, self._database, share)
+            study = optuna.load_study(study_name=name, storage=storage)
+            yield StudyRun(study, storage, share, self._database)
+
+    def drivers(self, study: str) -> list[Holder]:
+        """The processes that drive a study."""
+        with self.translated():
+            return StudyShare.drivers(self._database, self._id_of(study))
 
     def record(self, name: str) -> StudyRecord | None:
         """What a study was started with, or None if there is no such study."""
@@ -146,7 +178,9 @@ class Store:
         Raises:
             StoreError: A process drives it just now.
         """
-        with self.driver_lock(name), self.translated():
+        if drivers := self.drivers(name):
+            raise self._driven(name, drivers[0])
+        with self.translated():
             self.optuna_storage.delete_study(self._id_of(name))
         if self.record(name) is not None:
             raise StoreError(
@@ -155,67 +189,7 @@ class Store:
                 next_step="another table may refer to its trials; see the tables of the database",
             )
 
-    @contextmanager
-    def driver_lock(self, study: str) -> Iterator[None]:
-        """Be the one process that drives a study, until the block or the process ends.
-
-        Workers that still look alive in the database are marked as ended, before and after.
-
-        Raises:
-            StoreError: Another process drives the study.
-        """
-        with ExitStack() as stack:
-            try:
-                with self.translated():
-                    stack.enter_context(self._database.driver_lock(study))
-            except LockHeldError as error:
-                raise self._driven(study, error.holder) from error
-            self._release_workers(study)
-            try:
-                yield
-            finally:
-                self._release_workers(study)
-
-    def driver(self, study: str) -> Holder | None:
-        """The process that drives a study, or None."""
-        with self.translated():
-            return self._database.driver(study)
-
     # Writers
-
-    def trial_started(self, study: str, task: TrialTask, worker: str) -> None:
-        """A trial begins after its checkpoint, or anew; all that was later is removed."""
-
-        def write(connection: Connection, study_id: int) -> None:
-            trial_id = self._trial_id(study_id, task.number)
-            writers.trial_started(connection, study_id, trial_id, task, worker)
-
-        self._write(study, write)
-
-    def epochs_finished(self, study: str, reports: Sequence[EpochReport]) -> None:
-        """Trials that were started finished an epoch; NaN and infinity become NULL.
-
-        Whatever an earlier attempt left of later epochs is removed.
-        """
-        self._write(study, lambda c, study_id: writers.epochs_finished(c, study_id, reports))
-
-    def trial_ended(self, study: str, result: TrialResult, worker: str) -> None:
-        """A trial left its slot. Call it before `tell`, so that no told trial lacks its result."""
-        self._write(study, lambda c, study_id: writers.trial_ended(c, study_id, result, worker))
-
-    def trial_failed(self, study: str, number: int, error: str, traceback: str, log: str) -> None:
-        """A trial raised an error. Call it before `tell`."""
-        self._write(
-            study,
-            lambda c, study_id: writers.trial_failed(c, study_id, number, error, traceback, log),
-        )
-
-    def checkpoints_written(self, study: str, reports: Sequence[EpochReport]) -> None:
-        """Trials go on from the checkpoints that these reports name, if they are taken up again.
-
-        Call it after `epochs_finished`, and after what was decided about the epoch is written.
-        """
-        self._write(study, lambda c, study_id: writers.checkpoints_written(c, study_id, reports))
 
     def checkpoint_dropped(self, study: str, number: int) -> None:
         """A trial has no checkpoint any more; if it is taken up again, it begins anew."""
@@ -224,37 +198,6 @@ class Store:
     def weights_dropped(self, study: str, number: int) -> None:
         """The file of a trial's weights is about to be removed."""
         self._write(study, lambda c, study_id: writers.weights_dropped(c, study_id, number))
-
-    def worker_ready(
-        self, study: str, worker: str, pid: int, host: str, device: str, engine: str
-    ) -> None:
-        """A worker's process can train."""
-        values = {"pid": pid, "host": host, "device": device, "engine": engine}
-        now = datetime.now(UTC)
-        self._write(
-            study, lambda c, study_id: writers.worker_ready(c, study_id, worker, values, now)
-        )
-
-    def worker_lost(self, study: str, worker: str, reason: str) -> None:
-        """A worker's process died."""
-        self._write(study, lambda c, study_id: writers.worker_lost(c, study_id, worker, reason))
-
-    def run_started(self, study: str, split: TimeSplit) -> int:
-        """A run of a study began.
-
-        Args:
-            study: Name of the study.
-            split: How its time was spent so far.
-
-        Returns:
-            The id that `run_timed` takes.
-        """
-        now = datetime.now(UTC)
-        return self._write(study, lambda c, study_id: writers.run_started(c, study_id, split, now))
-
-    def run_timed(self, study: str, run_id: int, split: TimeSplit) -> None:
-        """How a run's time was spent, up to now."""
-        self._write(study, lambda c, _: writers.run_timed(c, run_id, split))
 
     def log(
         self,
@@ -319,23 +262,6 @@ class Store:
 
         return self._read(study, read)
 
-    def unfinished(self, study: str) -> Rows:
-        """Trials that are RUNNING in Optuna: after a kill or an interrupt, those to take up again.
-
-        Returns:
-            Rows as in `trial_rows`, with Optuna's `trial_id`. `config` is empty where the trial
-            was asked for and never started.
-        """
-
-        def read(connection: Connection, study_id: int) -> Rows:
-            frozen = self._frozen(study_id, (TrialState.RUNNING,))
-            return [
-                row | {"trial_id": self._trial_id(study_id, row["number"])}
-                for row in queries.trial_rows(connection, study_id, frozen)
-            ]
-
-        return self._read(study, read)
-
     def epoch_rows(self, study: str, number: int | None = None) -> Rows:
         """The learning curves of all trials, or of one, by number and epoch."""
         return self._read(study, lambda c, study_id: queries.epoch_rows(c, study_id, number))
@@ -347,6 +273,15 @@ class Store:
     def run_rows(self, study: str) -> Rows:
         """The runs of a study in order, with the fields of `TimeSplit` and their times."""
         return self._read(study, queries.run_rows)
+
+    def lease_rows(self, study: str) -> Rows:
+        """Who trains which open trial: `number`, `run_id`, `host`, `pid`, `expires_at`."""
+        return self._read(study, queries.lease_rows)
+
+    def outlook(self, study: str) -> Outlook:
+        """What is to become of a study, and what it has cost over all runs."""
+        now = self._database.now
+        return self._read(study, lambda c, study_id: outlook(c, study_id, now(c)))
 
     def log_rows(self, study: str, number: int | None = None, limit: int = 100) -> Rows:
         """The last messages of a study, or of one trial, oldest first."""
@@ -384,15 +319,6 @@ class Store:
         self, study_id: int, states: tuple[TrialState, ...] | None = None
     ) -> list[FrozenTrial]:
         return self.optuna_storage.get_all_trials(study_id, deepcopy=False, states=states)
-
-    def _release_workers(self, study: str) -> None:
-        def write(connection: Connection) -> None:
-            study_id = studies.find_id(connection, study, lock=True)
-            if study_id is not None:
-                writers.workers_released(connection, study_id)
-
-        with self.translated():
-            self._database.write(write)
 
     def _driven(self, study: str, holder: Holder) -> StoreError:
         who, next_step = "a process that has just started", "wait for it, or end it with Ctrl-C"

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, insert, select, update
 from sweep.errors import StoreError, StudyMismatchError
 from sweep.store import writers
 from sweep.store.database import Database
-from sweep.store.records import StudyRecord
+from sweep.store.records import UNKNOWN_DATA, StudyRecord
 from sweep.store.schema import optuna_studies, studies
 
 # Sections of a study file that may change from one run of a study to the next.
@@ -147,7 +147,8 @@ def _refuse_changed(
         old, new = differences(known.spec, record.spec)
         expected.append(old)
         received.append(new)
-    if known.data_fingerprint != record.data_fingerprint:
+    fingerprints = {known.data_fingerprint, record.data_fingerprint}
+    if len(fingerprints) > 1 and UNKNOWN_DATA not in fingerprints:
         expected.append(f"data {_data(known)}")
         received.append(f"data {_data(record)}")
     if expected:
@@ -222,12 +223,18 @@ def _insert(
 def _update(connection: Connection, known: StudyRecord, record: StudyRecord) -> None:
     """Take over what may differ from run to run, and leave a message where results may mix."""
     now = datetime.now(UTC)
-    values = {
+    values: dict[str, Any] = {
         "spec": record.spec,
         "versions": dict(record.versions),
         "git_revision": record.git_revision,
         "updated_at": now,
     }
+    if known.data_fingerprint == UNKNOWN_DATA:
+        values |= {
+            "data_name": record.data_name,
+            "data_is_fallback": record.data_is_fallback,
+            "data_fingerprint": record.data_fingerprint,
+        }
     connection.execute(update(studies).where(studies.c.name == record.name).values(values))
     study_id = find_id(connection, record.name)
     changes = [

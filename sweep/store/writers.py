@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 
 from sweep.errors import StoreError
 from sweep.store.records import TimeSplit
-from sweep.store.schema import epochs, logs, runs, trials, workers
+from sweep.store.schema import epochs, late_epochs, logs, runs, trials, workers
 from sweep.trial import EpochReport, TrialResult, TrialTask
 
 
@@ -45,28 +45,48 @@ def epochs_finished(connection: Connection, study_id: int, reports: Sequence[Epo
     """Write epochs, over all that an earlier attempt left of the same trial from there on."""
     ids = _trial_ids(connection, study_id, {report.number for report in reports})
     reported_at = _now()
-    rows = [
-        {
-            "trial_id": ids[report.number],
-            "epoch": report.epoch,
-            "loss": _finite(report.loss),
-            "accuracy": _finite(report.accuracy),
-            "val_loss": _finite(report.val_loss),
-            "val_accuracy": _finite(report.val_accuracy),
-            "learning_rate": _finite(report.learning_rate),
-            "seconds": report.seconds,
-            "reported_at": reported_at,
-        }
-        for report in reports
-    ]
+    rows = [_epoch_row(ids[report.number], report, reported_at) for report in reports]
     if rows:
         same = (
             epochs.c.trial_id == bindparam("of_trial"),
             epochs.c.epoch >= bindparam("of_epoch"),
         )
-        keys = [{"of_trial": row["trial_id"], "of_epoch": row["epoch"]} for row in rows]
-        connection.execute(delete(epochs).where(*same), keys)
+        connection.execute(delete(epochs).where(*same), _keys(rows))
         connection.execute(insert(epochs), rows)
+
+
+def epochs_came_late(
+    connection: Connection, run_id: int, late: Sequence[tuple[int, EpochReport]]
+) -> None:
+    """Keep what a run reported about trials, by their ids, that it no longer holds."""
+    now = _now()
+    rows = [{"run_id": run_id, **_epoch_row(trial_id, report, now)} for trial_id, report in late]
+    if rows:
+        same = (
+            late_epochs.c.run_id == run_id,
+            late_epochs.c.trial_id == bindparam("of_trial"),
+            late_epochs.c.epoch == bindparam("of_epoch"),
+        )
+        connection.execute(delete(late_epochs).where(*same), _keys(rows))
+        connection.execute(insert(late_epochs), rows)
+
+
+def _keys(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"of_trial": row["trial_id"], "of_epoch": row["epoch"]} for row in rows]
+
+
+def _epoch_row(trial_id: int, report: EpochReport, reported_at: datetime) -> dict[str, Any]:
+    return {
+        "trial_id": trial_id,
+        "epoch": report.epoch,
+        "loss": _finite(report.loss),
+        "accuracy": _finite(report.accuracy),
+        "val_loss": _finite(report.val_loss),
+        "val_accuracy": _finite(report.val_accuracy),
+        "learning_rate": _finite(report.learning_rate),
+        "seconds": report.seconds,
+        "reported_at": reported_at,
+    }
 
 
 def trial_ended(connection: Connection, study_id: int, result: TrialResult, worker: str) -> None:
@@ -90,11 +110,20 @@ def trial_ended(connection: Connection, study_id: int, result: TrialResult, work
 
 
 def trial_failed(
-    connection: Connection, study_id: int, number: int, error: str, traceback: str, log: str
+    connection: Connection,
+    study_id: int,
+    trial_id: int,
+    number: int,
+    error: str,
+    traceback: str,
+    log: str,
 ) -> None:
-    """Note on a trial that was started why it failed."""
+    """Note on a trial, which may never have started, why it failed."""
     values = {"ended_at": _now(), "error": error, "traceback": traceback, "log": log}
-    _update_trial(connection, study_id, number, values)
+    failed = update(trials).where(trials.c.trial_id == trial_id).values(values)
+    if connection.execute(failed).rowcount == 0:
+        row = {"trial_id": trial_id, "study_id": study_id, "number": number, **values}
+        connection.execute(insert(trials), row)
 
 
 def checkpoints_written(
@@ -120,26 +149,34 @@ def weights_dropped(connection: Connection, study_id: int, number: int) -> None:
 def worker_ready(
     connection: Connection, study_id: int, worker: str, values: Mapping[str, Any], now: datetime
 ) -> None:
-    """Add a worker's process."""
+    """Add a worker's process; `values` are the other columns, `run_id` among them."""
     row = {"study_id": study_id, "worker": worker, "ready_at": now, **values}
-    _remove_same(connection, workers, study_id, ready_at=now, worker=worker)
+    same = {"ready_at": now, "worker": worker, "run_id": values["run_id"]}
+    _remove_same(connection, workers, study_id, **same)
     connection.execute(insert(workers), row)
 
 
-def worker_lost(connection: Connection, study_id: int, worker: str, reason: str) -> None:
+def worker_lost(connection: Connection, run_id: int, worker: str, reason: str) -> None:
     """End the row of a worker's process, if it was ever ready."""
-    _end_workers(connection, study_id, reason, workers.c.worker == worker)
+    _end_workers(connection, [run_id], reason, workers.c.worker == worker)
 
 
-def workers_released(connection: Connection, study_id: int) -> None:
-    """End the rows of all workers: no run of the study is left that could use them."""
-    _end_workers(connection, study_id, "the run ended")
+def workers_released(connection: Connection, run_ids: Iterable[int]) -> None:
+    """End the rows of all workers of runs that are gone."""
+    _end_workers(connection, run_ids, "the run ended")
 
 
-def run_started(connection: Connection, study_id: int, split: TimeSplit, now: datetime) -> int:
-    """Add a run; returns its id."""
-    row = {"study_id": study_id, "started_at": now, "updated_at": now, **asdict(split)}
-    _remove_same(connection, runs, study_id, started_at=now)
+def run_started(
+    connection: Connection,
+    study_id: int,
+    split: TimeSplit,
+    process: Mapping[str, Any],
+    now: datetime,
+) -> int:
+    """Add a run of a process, given by `host` and `pid`; returns its id."""
+    times = {"started_at": now, "updated_at": now}
+    row = {"study_id": study_id, **times, **process, **asdict(split)}
+    _remove_same(connection, runs, study_id, started_at=now, **process)
     (run_id,) = connection.execute(insert(runs).returning(runs.c.run_id), row).one()
     return int(run_id)
 
@@ -156,14 +193,25 @@ def log(connection: Connection, study_id: int, message: Mapping[str, Any], now: 
     connection.execute(insert(logs), {"study_id": study_id, "logged_at": now, **message})
 
 
+def log_once(connection: Connection, study_id: int, message: str, now: datetime) -> bool:
+    """Add a message that the study has not got yet; returns whether it was added."""
+    same = select(logs.c.logged_at).where(
+        logs.c.study_id == study_id, logs.c.message == message, logs.c.logged_at != now
+    )
+    if connection.execute(same).first() is not None:
+        return False
+    log(connection, study_id, {"level": "info", "message": message}, now)
+    return True
+
+
 def _remove_same(connection: Connection, table: Table, study_id: int, **values: Any) -> None:
     same = [table.c[name] == value for name, value in values.items()]
     connection.execute(delete(table).where(table.c.study_id == study_id, *same))
 
 
-def _end_workers(connection: Connection, study_id: int, reason: str, *which: Any) -> None:
+def _end_workers(connection: Connection, run_ids: Iterable[int], reason: str, *which: Any) -> None:
     query = update(workers).where(
-        workers.c.study_id == study_id, workers.c.ended_at.is_(None), *which
+        workers.c.run_id.in_(list(run_ids)), workers.c.ended_at.is_(None), *which
     )
     connection.execute(query, {"ended_at": _now(), "end_reason": reason})
 

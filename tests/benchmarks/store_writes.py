@@ -3,9 +3,9 @@
     python tests/benchmarks/store_writes.py [--running 64] [--finished 1000] [--rounds 40]
 
 Per database the median milliseconds of: asking for a trial (one row of Optuna's, one parameter),
-an epoch of all running trials (their learning curves in one transaction, Optuna's intermediate
-values in another), and the end of a trial (result, attributes, state). PostgreSQL syncs to the
-disk at each commit, SQLite does not: each as `sweep` uses it. Nothing else should run beside it.
+an epoch of all running trials (their learning curves and Optuna's intermediate values in one
+transaction), and the end of a trial (result, attributes, state). PostgreSQL syncs to the disk at
+each commit, SQLite does not: each as `sweep` uses it. Nothing else should run beside it.
 """
 
 import argparse
@@ -23,7 +23,7 @@ import optuna
 sys.path.insert(0, str(Path(__file__).parents[1] / "store"))
 
 from postgres_server import running_server  # noqa: E402
-from store_samples import create, report, result, task  # noqa: E402
+from store_samples import driving, report, result, task  # noqa: E402
 
 from sweep.store import Store  # noqa: E402
 
@@ -46,30 +46,30 @@ def timed(call: Callable[[], object]) -> float:
 
 def measure(url: str, running: int, finished: int, rounds: int) -> dict[str, float]:
     random.seed(0)
-    with Store.open(url) as store, store.driver_lock("quickstart"):
-        create(store)
-        study, storage = store.drive_study("quickstart")
+    with Store.open(url) as store, driving(store) as run:
+        study = run.study
         study.sampler = optuna.samplers.RandomSampler(seed=0)
         took: dict[str, list[float]] = {"ask": [], "epoch": [], "end": []}
         opened: list[optuna.trial.Trial] = []
 
         def ask() -> None:
-            with storage.batch():
+            with run.batch():
                 trial = study.ask()
                 trial.suggest_float("learning_rate", 1e-4, 0.1, log=True)
             opened.append(trial)
-            store.trial_started("quickstart", task(trial.number), "cpu0")
+            run.trial_started(trial._trial_id, task(trial.number), "cpu0")
 
         def end() -> None:
             trial = opened.pop(0)
-            store.trial_ended("quickstart", result(trial.number), "cpu0")
-            with storage.batch():
+            with run.batch():
+                run.trial_ended(trial._trial_id, result(trial.number), "cpu0")
                 trial.set_user_attr("stop_reason", "completed")
                 study.tell(trial, random.random())
 
         def epoch(number: int) -> None:
-            store.epochs_finished("quickstart", [report(t.number, number) for t in opened])
-            with storage.batch():
+            with run.batch():
+                ids = [trial._trial_id for trial in opened]
+                run.epochs_finished(ids, [report(t.number, number) for t in opened])
                 for trial in opened:
                     trial.report(random.random(), number)
 

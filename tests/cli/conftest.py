@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,8 @@ def cli(workdir: Path, capsys: pytest.CaptureFixture[str]) -> Cli:
 def normalised(text: str, directory: Path) -> str:
     """The text without what differs between machines and days."""
     text = text.replace(str(directory), "<dir>")
+    text = text.replace(f'"{socket.gethostname()}"', '"<host>"')
+    text = text.replace(f'"pid": {os.getpid()}', '"pid": "<pid>"')
     text = re.sub(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?(\+00:00)?", "<time>", text)
     return re.sub(r"sweep \d+\.\d+\.\S+", "sweep <version>", text)
 

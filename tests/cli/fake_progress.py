@@ -54,7 +54,7 @@ def make_progress(**changes: Any) -> Progress:
         "trial_epochs": 101,
         "seconds": 1234.0,
         "eta_seconds": 2000.0,
-        "stopping": False,
+        "ending": None,
         "time": TimeSplit(2, 1234.0, 2300.0, 100.0, 50.0, 30.0, 14.0),
     }
     return Progress(**{**values, **changes})

@@ -50,7 +50,7 @@ def fill(url: str, *, study: str = "small") -> None:
     """Two complete trials, one diverged, one pruned, one failed, one running, one waiting."""
     spec = parse_study(SPEC.replace("study: small", f"study: {study}"))
     with Store.open(url) as store:
-        optuna_study = store.create_study(
+        store.create_study(
             StudyRecord(
                 name=study,
                 spec=dump_study(spec),
@@ -64,57 +64,62 @@ def fill(url: str, *, study: str = "small") -> None:
             ["maximize"],
             ["val_accuracy"],
         )
-        space = SearchSpace.from_spec(spec)
+        with store.driving(study, SPLIT) as run:
+            fill_run(run, spec)
 
-        def ask(activation, learning_rate):
-            params = {"activation": activation, "learning_rate": learning_rate}
-            optuna_study.enqueue_trial(params)
-            trial = optuna_study.ask()
-            return trial, space.suggest(trial)
 
-        def begin(activation, learning_rate):
-            trial, config = ask(activation, learning_rate)
-            task = TrialTask(trial.number, config, trial_seed(spec.seed, trial.number))
-            store.trial_started(study, task, "cpu0")
-            return trial
+def fill_run(run, spec):
+    optuna_study, space = run.study, SearchSpace.from_spec(spec)
 
-        def epochs(trial, accuracies):
-            store.epochs_finished(
-                study,
-                [
-                    EpochReport(trial.number, i, 2.5 - a, a - 0.01, 2.4 - a, a, 0.001, 1.5)
-                    for i, a in enumerate(accuracies, start=1)
-                ],
-            )
+    def ask(activation, learning_rate):
+        params = {"activation": activation, "learning_rate": learning_rate}
+        optuna_study.enqueue_trial(params)
+        trial = optuna_study.ask()
+        return trial, space.suggest(trial)
 
-        for activation, learning_rate, reason, accuracies in ENDED:
-            trial = begin(activation, learning_rate)
-            epochs(trial, accuracies)
-            count = len(accuracies)
-            store.trial_ended(
-                study,
-                TrialResult(
-                    number=trial.number,
-                    reason=reason,
-                    epochs=count,
-                    kept_epoch=count,
-                    parameters=328110,
-                    seconds=12.5,
-                    engine="reference",
-                    device="cpu:0",
-                    remark=REMARK if activation == "swish" else "",
-                ),
-                "cpu0",
-            )
-            trial.set_user_attr("stop_reason", reason.value)
-            if reason is StopReason.PRUNED:
-                optuna_study.tell(trial, state=TrialState.PRUNED)
-            else:
-                optuna_study.tell(trial, accuracies[-1])
-        failed = begin("selu", 0.01)
-        store.trial_failed(study, failed.number, "MemoryError: no memory left", TRACEBACK, LOG)
-        optuna_study.tell(failed, state=TrialState.FAIL)
-        epochs(begin("swish", 0.002), (0.2, 0.25))
-        ask("relu", 0.003)
-        store.run_started(study, SPLIT)
-        store.worker_ready(study, "cpu0", 4321, "host", "cpu:0", "reference")
+    def begin(activation, learning_rate):
+        trial, config = ask(activation, learning_rate)
+        task = TrialTask(trial.number, config, trial_seed(spec.seed, trial.number))
+        run.trial_started(trial._trial_id, task, "cpu0")
+        return trial
+
+    def epochs(trial, accuracies):
+        run.epochs_finished(
+            [trial._trial_id] * len(accuracies),
+            [
+                EpochReport(trial.number, i, 2.5 - a, a - 0.01, 2.4 - a, a, 0.001, 1.5)
+                for i, a in enumerate(accuracies, start=1)
+            ],
+        )
+
+    for activation, learning_rate, reason, accuracies in ENDED:
+        trial = begin(activation, learning_rate)
+        epochs(trial, accuracies)
+        count = len(accuracies)
+        run.trial_ended(
+            trial._trial_id,
+            TrialResult(
+                number=trial.number,
+                reason=reason,
+                epochs=count,
+                kept_epoch=count,
+                parameters=328110,
+                seconds=12.5,
+                engine="reference",
+                device="cpu:0",
+                remark=REMARK if activation == "swish" else "",
+            ),
+            "cpu0",
+        )
+        trial.set_user_attr("stop_reason", reason.value)
+        if reason is StopReason.PRUNED:
+            optuna_study.tell(trial, state=TrialState.PRUNED)
+        else:
+            optuna_study.tell(trial, accuracies[-1])
+    failed = begin("selu", 0.01)
+    error = "MemoryError: no memory left"
+    run.trial_failed(failed._trial_id, failed.number, error, TRACEBACK, LOG)
+    optuna_study.tell(failed, state=TrialState.FAIL)
+    epochs(begin("swish", 0.002), (0.2, 0.25))
+    ask("relu", 0.003)
+    run.worker_ready("cpu0", 4321, "host", "cpu:0", "reference")

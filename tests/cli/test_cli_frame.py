@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
+from sweep.driver.budget import Ending
 from sweep.driver.progress import SlotView, WorkerView
 
 
@@ -54,9 +55,9 @@ def test_trials_per_hour_count_this_run_alone():
 
 
 def test_stopping_and_fallback_are_said():
-    text = drawn(make_progress(stopping=True, data="synthetic (FALLBACK)"), 80, 24)
+    text = drawn(make_progress(ending=Ending.INTERRUPTED, data="synthetic (FALLBACK)"), 80, 24)
     assert "synthetic (FALLBACK)" in text
-    assert "stopping after this epoch" in text
+    assert "stopping: running trials finish" in text
 
 
 def test_the_bar_is_full_at_the_end():

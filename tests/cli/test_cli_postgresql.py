@@ -34,7 +34,7 @@ def test_a_run_that_is_interrupted_and_resumed(sweep, storage, workdir):  # noqa
     lines = command_lines(process.pid)
     assert len(lines) > 1
     running = json.loads(sweep("status", "--json").out)
-    assert (running["driver_pid"], running["driver_host"]) == (process.pid, os.uname().nodename)
+    assert running["drivers"] == [{"pid": process.pid, "host": os.uname().nodename}]
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -49,7 +49,7 @@ def test_a_run_that_is_interrupted_and_resumed(sweep, storage, workdir):  # noqa
     assert SECRET not in again.out + again.err
     document = json.loads(sweep("status", "--json").out)
     assert (document["trials"]["finished"], document["trials"]["running"]) == (goal, 0)
-    assert document["driver_pid"] is None
+    assert document["drivers"] == []
     assert list(workdir.glob("test_*-artifacts/colours/*.keras")) != []
     assert sweep("delete", "colours", "--yes").code == 0
     assert json.loads(sweep("studies", "--json").out) == []

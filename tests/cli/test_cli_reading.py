@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import shutil
+import socket
 import subprocess
 import sys
 
@@ -10,8 +12,10 @@ import pytest
 from filled_study import fill
 
 from sweep.store import Store
+from sweep.store.records import TimeSplit
 
 URL = "sqlite:///sweep.db"
+NO_TIME = TimeSplit(2, *[0.0] * 6)
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +59,30 @@ def test_text_and_json_are_golden(cli, golden, one_study, name, words):
     golden(f"{name}-json", document.out)
 
 
-def test_a_running_study_shows_its_driver_and_workers(cli, golden, one_study):
-    with Store.open(URL) as store, store.driver_lock("small"):
-        store.worker_ready("small", "cpu0", 4321, "host", "cpu:0", "reference")
+def test_a_running_study_shows_its_drivers_and_workers(cli, golden, one_study):
+    driver = {"pid": os.getpid(), "host": socket.gethostname()}
+    with Store.open(URL) as store, store.driving("small", NO_TIME) as run:
+        assert len(run.take_over(1)) == 1
+        run.worker_ready("cpu0", 4321, "host", "cpu:0", "reference")
         outcome = cli("status")
         document = json.loads(cli("status", "--json").out)
-    assert document["driver_pid"] > 0
+        with store.driving("small", NO_TIME):
+            both = cli("status")
+            assert json.loads(cli("status", "--json").out)["drivers"] == [driver] * 2
+    assert document["drivers"] == [driver]
     assert document["workers"][0]["trials"] == [5]
-    golden("status-running", outcome.out.replace(str(document["driver_pid"]), "<pid>"))
+    golden("status-running", outcome.out.replace(str(driver["pid"]), "<pid>"))
+    running = f"running, process {os.getpid()}"
+    assert both.out == outcome.out.replace(running, f"{running} and process {os.getpid()}")
+    assert json.loads(cli("status", "--json").out)["drivers"] == []
+
+
+def test_a_study_that_runs_is_not_deleted(cli, one_study):
+    with Store.open(URL) as store, store.driving("small", NO_TIME):
+        outcome = cli("delete", "small", "--yes")
+    assert outcome.code == 1
+    assert "another process drives the study" in outcome.err
+    assert cli("delete", "small", "--yes").code == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fake_progress import WORKERS, make_frame, make_progress
 from terminal import Terminal
 
 from sweep.cli.watch import PlainWatcher, make_watcher
+from sweep.driver.budget import Ending
 
 DRIVER = """
 import sys, time
@@ -91,8 +92,8 @@ def test_plain_lines(capsys):
         watcher.update(make_progress(complete=0, pruned=0, failed=0))
         watcher.message("trial 0 completed after epoch 5: val_accuracy 0.4")
         watcher.update(make_progress(complete=1, pruned=0, failed=0))
-        watcher.update(make_progress(complete=1, pruned=0, failed=0, stopping=True))
-        watcher.update(make_progress(complete=1, pruned=0, failed=0, stopping=True))
+        watcher.update(make_progress(complete=1, pruned=0, failed=0, ending=Ending.INTERRUPTED))
+        watcher.update(make_progress(complete=1, pruned=0, failed=0, ending=Ending.INTERRUPTED))
         watcher.message("the last word")
     assert capsys.readouterr().err.splitlines() == [
         "deep_cifar10 on cifar10: 24 trials asked, 0 finished, 3 workers",

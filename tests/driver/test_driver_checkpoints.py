@@ -60,7 +60,7 @@ def checkpoint_files(host: Host) -> list[str]:
 def left(host: Host) -> tuple[int, int]:
     """Number and epoch of the checkpoint of the one trial that was interrupted."""
     with host.store() as store:
-        (row,) = [row for row in store.unfinished("colours") if row["state"] == "RUNNING"]
+        (row,) = [row for row in store.trial_rows("colours") if row["state"] == "RUNNING"]
     return row["number"], row["checkpoint_epoch"]
 
 
@@ -140,7 +140,7 @@ def test_a_trial_whose_checkpoint_is_damaged_begins_anew(host: Host, undisturbed
     host.run(study_of(LONG), Listener(stop_after_epochs=5))
     number, epoch = left(host)
     with host.store() as store:
-        name = store.unfinished("colours")[0]["checkpoint"]
+        name = store.trial_row("colours", number)["checkpoint"]
     (host.artifacts / "colours" / name).write_bytes(b"damaged")
     before = times(host)
     listener = Listener()
@@ -171,6 +171,28 @@ def test_a_checkpoint_that_was_gone_for_a_while_is_not_used_over_other_epochs(
     host.factory = FACTORY
     host.run(study_of(LONG))
     assert figures(host) == figures(undisturbed)
+
+
+def test_a_checkpoint_that_was_replaced_by_an_earlier_one(host: Host, undisturbed: Host) -> None:
+    # As a run may do that was stopped for long, after another one had taken its trial over.
+    undisturbed.run(study_of(LONG))
+    host.run(study_of(LONG), Listener(stop_after_epochs=5))
+    number, earlier = left(host)
+    with host.store() as store:
+        name = store.trial_row("colours", number)["checkpoint"]
+    content = (host.artifacts / "colours" / name).read_bytes()
+    host.run(study_of(LONG), Listener(stop_after_epochs=4))
+    assert left(host)[1] > earlier
+    before = times(host)
+    for path in (host.artifacts / "colours").iterdir():
+        path.write_bytes(content)
+    host.run(study_of(LONG))
+    assert_went_on(host, before, number, earlier)
+    assert figures(host) == figures(undisturbed)
+    assert checkpoint_files(host) == []
+    with host.store() as store:
+        epochs = [row["epoch"] for row in store.epoch_rows("colours", number)]
+    assert epochs == list(range(1, 161))
 
 
 @pytest.mark.parametrize("pruner", ["median", "asha"])

@@ -10,6 +10,7 @@ import softmax_engine as faults
 from study_host import STUDY, Host, Listener, study_of
 
 from sweep.driver import Progress, retry_failed
+from sweep.driver.budget import Ending
 from sweep.driver.ready import ReadyQueue
 from sweep.driver.roster import Roster
 from sweep.driver.source import OpenTrial, TrialSource, grouping_of
@@ -65,7 +66,7 @@ def test_the_start_of_the_workers_does_not_lengthen_what_is_left(
         start(executor)
 
     clock = SimpleNamespace(monotonic=lambda: real() + ahead)
-    monkeypatch.setattr("sweep.driver.run.time", clock)
+    monkeypatch.setattr("sweep.driver.loop.time", clock)
     monkeypatch.setattr(ProcessExecutor, "start", slow_start)
     listener = Listener()
     assert host.run(study_of(STUDY, "budget.trials=4"), listener).seconds > 10_000
@@ -231,10 +232,11 @@ def test_a_stopped_study_resumes_with_the_figures_of_an_undisturbed_one(tmp_path
         host.directory.mkdir()
     undisturbed.run(study_of())
     progress = stopped.run(study_of(), Listener(stop_after_epochs=8))
-    assert progress.stopping
+    assert progress.ending is Ending.INTERRUPTED
     assert progress.finished < 12
     with stopped.store() as store:
-        left = store.unfinished("colours")
+        rows = store.trial_rows("colours")
+        left = [row for row in rows if row["state"] in ("RUNNING", "WAITING")]
         assert [(row["state"], row["stop_reason"]) for row in left] == [
             ("RUNNING", "interrupted"),
             ("WAITING", None),
@@ -289,9 +291,9 @@ def test_a_finished_study_starts_no_worker(host: Host) -> None:
 def test_wall_time_interrupts_and_the_next_run_goes_on(host: Host) -> None:
     spec = study_of(STUDY, "fixed.epochs=100000", "budget.trials=1", "budget.wall_seconds=6s")
     progress = host.run(spec)
-    assert (progress.finished, progress.stopping) == (0, True)
+    assert (progress.finished, progress.ending) == (0, Ending.WALL)
     with host.store() as store:
-        (row,) = store.unfinished("colours")
+        (row,) = store.trial_rows("colours")
     assert row["stop_reason"] == "interrupted"
     assert row["epochs"] > 0
 

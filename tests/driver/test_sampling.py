@@ -1,6 +1,9 @@
 import optuna
 import pytest
+from optuna.trial import FrozenTrial
 
+from sweep.driver.history import History
+from sweep.driver.pruning import HistoryMedianPruner
 from sweep.driver.sampling import (
     check_sampler,
     make_pruner,
@@ -38,19 +41,23 @@ def test_a_study_chooses_the_same_after_a_restart(
     name: str, kind: type[optuna.samplers.BaseSampler]
 ) -> None:
     spec = study_spec(f"sampler: {{name: {name}, startup_trials: 4}}\n" + SPACE)
-    assert isinstance(make_sampler(spec, 0).whole, kind)
+    assert isinstance(make_sampler(spec, 0, None).whole, kind)
+    assert isinstance(make_sampler(spec, 0, History([], maximize=True)).whole, kind)
     space = SearchSpace.from_spec(spec)
 
     def choices(restart_at: int) -> list[dict[str, object]]:
         storage = optuna.storages.InMemoryStorage()
         study = optuna.create_study(storage=storage, study_name="sampled")
+        finished: list[FrozenTrial] = []
+        history = History(finished, maximize=False)
         for number in range(12):
             if number == restart_at:
                 study = optuna.load_study(storage=storage, study_name="sampled")
+                history = History(finished, maximize=False)
             trial = study.ask()
-            study.sampler = make_sampler(spec, trial.number)
+            study.sampler = make_sampler(spec, trial.number, history)
             config = space.suggest(trial)
-            study.tell(trial, config.learning_rate + config.momentum)
+            finished.append(study.tell(trial, config.learning_rate + config.momentum))
         return [trial.params for trial in study.trials]
 
     assert choices(restart_at=7) == choices(restart_at=99)
@@ -68,12 +75,14 @@ def test_a_trial_whose_sampling_was_cut_short_goes_on_as_if_it_had_not(
 
     def params(cut_after: int) -> dict[str, object]:
         study = optuna.create_study()
+        ended: list[FrozenTrial] = []
+        history = History(ended, maximize=False)
         for _ in range(finished):
             trial = study.ask()
-            study.sampler = make_sampler(spec, trial.number)
-            study.tell(trial, space.suggest(trial).learning_rate)
+            study.sampler = make_sampler(spec, trial.number, history)
+            ended.append(study.tell(trial, space.suggest(trial).learning_rate))
         trial = study.ask()
-        study.sampler = make_sampler(spec, trial.number)
+        study.sampler = make_sampler(spec, trial.number, history)
         storage = study._storage
         left = cut_after
 
@@ -88,7 +97,7 @@ def test_a_trial_whose_sampling_was_cut_short_goes_on_as_if_it_had_not(
         with pytest.raises(CutError):
             space.suggest(trial)
         del storage.set_trial_param
-        study.sampler = make_sampler(spec, trial.number)
+        study.sampler = make_sampler(spec, trial.number, history)
         again = optuna.trial.Trial(study, trial._trial_id)
         space.suggest(again)
         return again.params
@@ -112,7 +121,7 @@ def test_another_seed_chooses_otherwise() -> None:
         spec = study_spec(f"seed: {seed}\n" + SPACE)
         study = optuna.create_study()
         trial = study.ask()
-        study.sampler = make_sampler(spec, trial.number)
+        study.sampler = make_sampler(spec, trial.number, None)
         SearchSpace.from_spec(spec).suggest(trial)
         return trial.params
 
@@ -138,10 +147,10 @@ def test_most_epochs_of_a_study(text: str, expected: int) -> None:
     ("name", "kind"),
     [
         ("none", optuna.pruners.NopPruner),
-        ("median", optuna.pruners.MedianPruner),
+        ("median", HistoryMedianPruner),
         ("asha", optuna.pruners.SuccessiveHalvingPruner),
         ("hyperband", optuna.pruners.HyperbandPruner),
     ],
 )
 def test_pruners_by_name(name: str, kind: type[optuna.pruners.BasePruner]) -> None:
-    assert isinstance(make_pruner(study_spec(f"pruner: {{name: {name}}}")), kind)
+    assert isinstance(make_pruner(study_spec(f"pruner: {{name: {name}}}"), []), kind)

@@ -5,11 +5,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from optuna.trial import Trial, TrialState
 from study_host import STUDY, Host, study_of
 
 from sweep.driver.weights import WeightsKeeper
 from sweep.errors import UsageError
-from sweep.store import Store
+from sweep.store import Store, StudyRun
+from sweep.store.records import TimeSplit
+from sweep.trial import StopReason, TrialConfig, TrialResult, TrialTask
+
+NO_TIME = TimeSplit(1, *[0.0] * 6)
 
 
 @pytest.fixture
@@ -52,6 +57,60 @@ def test_files_that_are_not_weights_of_trials_are_left_alone(host: Host, store: 
     (directory / ".trial-99.123.keras").touch()
     keeper(store, directory, keep=3)
     assert set(directory.iterdir()) == mine | set(named(store))
+
+
+def test_files_of_trials_in_training_are_left_to_those_that_train_them(
+    host: Host, store: Store
+) -> None:
+    directory = host.artifacts / "colours"
+    with store.driving("colours", NO_TIME) as run:
+        trial = run.study.ask()
+        theirs = {
+            directory / f"trial-{trial.number}.keras",
+            directory / f".trial-{trial.number}.1.keras",
+        }
+        for path in theirs:
+            path.touch()
+        kept = keeper(store, directory, keep=3)
+        kept.tidy(trial.number)
+        assert set(directory.iterdir()) == theirs | set(named(store))
+        run.study.tell(trial, state=TrialState.FAIL)
+        kept.tidy(trial.number)
+        assert set(directory.iterdir()) == set(named(store))
+
+
+def test_runs_keep_together_as_many_as_are_to_be_kept(host: Host, store: Store) -> None:
+    directory = host.artifacts / "colours"
+    with store.driving("colours", NO_TIME) as run:
+        first, second = (keeper(store, directory, keep=2) for _ in range(2))
+        values = [row["values"][0] for row in store.trial_rows("colours") if row["weights"]]
+        assert len(values) == 2
+        numbers = []
+        # None knows of the other's.
+        for each, value in ((first, 2.0), (second, 3.0)):
+            trial = run.study.ask()
+            numbers.append(trial.number)
+            place = each.place_for(trial.number, value)
+            assert place is not None
+            place.touch()
+            complete(run, trial, value, place)
+            each.keep(trial.number, value)
+        assert len(named(store)) == 3
+        first.take_in(numbers[1])
+        second.take_in(numbers[0])
+        assert set(named(store)) == {directory / f"trial-{number}.keras" for number in numbers}
+        assert set(directory.iterdir()) == set(named(store))
+        assert first.place_for(99, 1.5) is None
+
+
+def complete(run: StudyRun, trial: Trial, value: float, weights: Path) -> None:
+    task = TrialTask(trial.number, TrialConfig(), seed=1)
+    ended = TrialResult(
+        trial.number, StopReason.COMPLETED, 1, 1, 1, 1.0, "softmax", "cpu:0", str(weights)
+    )
+    run.trial_started(trial._trial_id, task, "cpu0")
+    run.trial_ended(trial._trial_id, ended, "cpu0")
+    run.study.tell(trial, value)
 
 
 def test_weights_kept_elsewhere_by_an_earlier_run_are_dropped_there(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import optuna
 
-from sweep.store import Store
-from sweep.store.records import StudyRecord
+from sweep.store import Store, StudyRun
+from sweep.store.records import StudyRecord, TimeSplit
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
 
 SPEC = """
@@ -58,23 +58,36 @@ def add(
     engine: str = "reference",
 ) -> int:
     """A trial that ended with `values`, or still runs if they are None."""
-    trial = study.ask()
+    with store.driving(study.study_name, TimeSplit(1, *[0.0] * 6)) as run:
+        return _add(run, values, curve, reason, weights, rate, engine)
+
+
+def _add(
+    run: StudyRun,
+    values: Sequence[float] | None,
+    curve: Sequence[float],
+    reason: StopReason,
+    weights: Path | None,
+    rate: float,
+    engine: str,
+) -> int:
+    trial = run.study.ask()
     trial.suggest_float("learning_rate", 1e-5, 0.5, log=True)
     config = TrialConfig(learning_rate=rate, dropout="dropout", dropout_rate=0.15, epochs=9)
-    store.trial_started("small", TrialTask(trial.number, config, seed=77 + trial.number), "cpu0")
+    task = TrialTask(trial.number, config, seed=77 + trial.number)
+    run.trial_started(trial._trial_id, task, "cpu0")
     reports = [
         EpochReport(trial.number, epoch, 2.0, 0.1, 2.5 - accuracy, accuracy, rate, 1.0)
         for epoch, accuracy in enumerate(curve, start=1)
     ]
-    store.epochs_finished("small", reports)
+    run.epochs_finished([trial._trial_id] * len(reports), reports)
     if values is not None:
-        end(store, study, trial, values, reason, weights, len(curve), engine)
+        end(run, trial, values, reason, weights, len(curve), engine)
     return int(trial.number)
 
 
 def end(
-    store: Store,
-    study: optuna.Study,
+    run: StudyRun,
     trial: optuna.trial.Trial,
     values: Sequence[float],
     reason: StopReason,
@@ -83,12 +96,12 @@ def end(
     engine: str,
 ) -> None:
     path = None if weights is None else str(weights)
-    store.trial_ended(
-        "small",
+    run.trial_ended(
+        trial._trial_id,
         TrialResult(trial.number, reason, epochs, epochs, 1000, 3.0, engine, "cpu:0", path),
         "cpu0",
     )
     if reason is StopReason.PRUNED:
-        study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        run.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     else:
-        study.tell(trial, list(values))
+        run.study.tell(trial, list(values))

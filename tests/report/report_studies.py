@@ -10,8 +10,8 @@ from optuna.trial import TrialState
 
 from sweep.report.frames import StudyFrames, assemble
 from sweep.spec import dump_study, parse_study
-from sweep.store import Store
-from sweep.store.records import StudyRecord
+from sweep.store import Store, StudyRun
+from sweep.store.records import StudyRecord, TimeSplit
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask, trial_seed
 
 QUALITY = {
@@ -117,6 +117,9 @@ def result_of(number: int, outcome: Outcome) -> TrialResult:
     )
 
 
+NO_TIME = TimeSplit(1, *[0.0] * 6)
+
+
 def tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
     if outcome.error is not None:
         study.tell(trial, state=TrialState.FAIL)
@@ -149,38 +152,40 @@ def record(
 def fill(store: Store, trials: int, *, objectives: int = 1, **about: Any) -> str:
     """Run a simulated study through the store as the driver does; returns its name."""
     kept = record(**about)
-    study = store.create_study(
+    store.create_study(
         kept,
         ["maximize", "minimize"][:objectives],
         ["val_accuracy", "seconds_per_epoch"][:objectives],
     )
-    study.sampler = optuna.samplers.RandomSampler(seed=1)
-    for _ in range(trials):
-        run_one(store, study)
+    if trials:
+        with store.driving(kept.name, NO_TIME) as run:
+            run.study.sampler = optuna.samplers.RandomSampler(seed=1)
+            for _ in range(trials):
+                run_one(run)
     return kept.name
 
 
-def run_one(store: Store, study: optuna.Study) -> None:
-    trial = study.ask()
-    number, name = trial.number, study.study_name
+def run_one(run: StudyRun) -> None:
+    trial = run.study.ask()
+    number, trial_id = trial.number, trial._trial_id
     config = suggest(trial)
     outcome = simulate(number, config)
     task = TrialTask(number=number, config=config, seed=trial_seed(42, number))
-    store.trial_started(name, task, "cpu-0")
-    store.epochs_finished(name, outcome.reports)
+    run.trial_started(trial_id, task, "cpu-0")
+    run.epochs_finished([trial_id] * len(outcome.reports), outcome.reports)
     if outcome.error is None:
-        store.trial_ended(name, result_of(number, outcome), "cpu-0")
+        run.trial_ended(trial_id, result_of(number, outcome), "cpu-0")
     else:
-        store.trial_failed(name, number, outcome.error, "Traceback ...", "last lines")
-    tell(study, trial, outcome)
+        run.trial_failed(trial_id, number, outcome.error, "Traceback ...", "last lines")
+    tell(run.study, trial, outcome)
 
 
-def fail_one(store: Store, study: optuna.Study, error: str) -> None:
-    trial = study.ask()
+def fail_one(run: StudyRun, error: str) -> None:
+    trial = run.study.ask()
     task = TrialTask(number=trial.number, config=TrialConfig(), seed=0)
-    store.trial_started(study.study_name, task, "cpu-0")
-    store.trial_failed(study.study_name, trial.number, error, "Traceback ...", "last lines")
-    study.tell(trial, state=TrialState.FAIL)
+    run.trial_started(trial._trial_id, task, "cpu-0")
+    run.trial_failed(trial._trial_id, trial.number, error, "Traceback ...", "last lines")
+    run.study.tell(trial, state=TrialState.FAIL)
 
 
 def trial_row(number: int, **changes: Any) -> dict[str, Any]:

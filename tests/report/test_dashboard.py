@@ -64,7 +64,8 @@ def test_publishing_again_writes_nothing(store: Store, written: list[str]) -> No
 
 
 def test_one_more_trial_writes_one_more_trial_note(store: Store, written: list[str]) -> None:
-    report_studies.run_one(store, store.load_study("cifar-deep"))
+    with store.driving("cifar-deep", report_studies.NO_TIME) as run:
+        report_studies.run_one(run)
     publish(store, "cifar-deep")
     numbered = {key.split(":")[1] for key in written if key.split(":")[1].isdigit()}
     study_id = store.optuna_storage.get_study_id_from_name("cifar-deep")

@@ -91,7 +91,8 @@ def test_figures_are_valid_json(page: str) -> None:
 
 def test_text_from_outside_is_inert(fresh_store: Store, tmp_path: Path) -> None:
     name = report_studies.fill(fresh_store, 1, description=EVIL)
-    report_studies.fail_one(fresh_store, fresh_store.load_study(name), f"ValueError: {EVIL}")
+    with fresh_store.driving(name, report_studies.NO_TIME) as run:
+        report_studies.fail_one(run, f"ValueError: {EVIL}")
     path = tmp_path / "report.html"
     write_report(fresh_store, "cifar-deep", path)
     elements = Elements(path.read_text(encoding="utf-8"))

@@ -6,8 +6,9 @@ from pathlib import Path
 import optuna
 import pytest
 from postgres_server import PostgresServer
+from store_samples import driving
 
-from sweep.store import Store
+from sweep.store import Store, StudyRun
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +67,13 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
 def store(url: str) -> Iterator[Store]:
     with Store.open(url) as store:
         yield store
+
+
+@pytest.fixture
+def run(store: Store) -> Iterator[StudyRun]:
+    """A run of a new study."""
+    with driving(store) as run:
+        yield run
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,7 @@ import subprocess
 from pathlib import Path
 
 from postgres_server import binaries, libpq_environment, running_server
-from store_contract import SPLIT
-from store_samples import complete, create, fail, result, start
+from store_samples import complete, driving, end, fail, result, start
 
 from sweep.store import Store
 from sweep.store.schema import REVISION
@@ -22,17 +21,15 @@ DIRECTORY = Path(__file__).parent / "old_databases"
 
 
 def fill(url: str) -> None:
-    with Store.open(url) as store:
-        study = create(store)
-        trial = start(store, study)
-        store.trial_ended("quickstart", result(trial.number, remark="alone"), "cpu0")
-        study.tell(trial, 0.5)
-        complete(store, study, 0.1, StopReason.DIVERGED)
-        fail(store, study)
-        start(store, study)
-        store.worker_ready("quickstart", "cpu0", 4321, "host", "cpu:0", "reference")
+    with Store.open(url) as store, driving(store) as run:
+        trial = start(run)
+        end(run, result(trial.number, remark="alone"))
+        run.study.tell(trial, 0.5)
+        complete(run, 0.1, StopReason.DIVERGED)
+        fail(run)
+        start(run)
+        run.worker_ready("cpu0", 4321, "host", "cpu:0", "reference")
         store.log("quickstart", "info", "a message")
-        store.run_started("quickstart", SPLIT)
 
 
 def dump(url: str) -> str:

@@ -1,30 +1,39 @@
 """What every database must do for the store: inherit `StoreContract` and give it a `url`."""
 
 import math
+import os
+import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import optuna
 import pytest
 from optuna.trial import TrialState
-from store_samples import SPEC, complete, create, fail, record, report, result, start, task
+from sqlalchemy import update
+from store_samples import (
+    SPEC,
+    SPLIT,
+    complete,
+    create,
+    driving,
+    end,
+    fail,
+    record,
+    report,
+    result,
+    start,
+    task,
+    train,
+)
 
 from sweep.errors import StoreError, StudyMismatchError
-from sweep.store import Store
+from sweep.store import Store, StudyRun
 from sweep.store.records import TimeSplit
+from sweep.store.schema import runs
 from sweep.trial import StopReason, TrialConfig
 
-SPLIT = TimeSplit(
-    workers=2,
-    seconds=60.5,
-    training_seconds=100.0,
-    compiling_seconds=10.0,
-    idle_seconds=1.5,
-    sampling_seconds=3.0,
-    storage_seconds=2.0,
-)
 METRICS = ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
 
 
@@ -38,10 +47,6 @@ class StoreContract:
     def store(self, url: str) -> Iterator[Store]:
         with Store.open(url) as store:
             yield store
-
-    @pytest.fixture
-    def study(self, store: Store) -> optuna.Study:
-        return create(store)
 
     # Studies
 
@@ -60,12 +65,11 @@ class StoreContract:
         assert store.load_study("quickstart").metric_names == ["val_accuracy", "seconds_per_epoch"]
 
     def test_a_reopened_database_goes_on(self, url: str) -> None:
-        with Store.open(url) as store:
-            complete(store, create(store), 0.5)
-        with Store.open(url, create=False) as store:
-            study = create(store)
-            assert study.best_value == 0.5
-            assert complete(store, study, 0.6).number == 1
+        with Store.open(url) as store, driving(store) as run:
+            complete(run, 0.5)
+        with Store.open(url, create=False) as store, driving(store) as run:
+            assert run.study.best_value == 0.5
+            assert complete(run, 0.6).number == 1
             assert [row["number"] for row in store.trial_rows("quickstart")] == [0, 1]
 
     def test_resuming_takes_over_budget_and_versions(self, store: Store) -> None:
@@ -167,12 +171,14 @@ class StoreContract:
 
     def test_deleting_a_study_leaves_nothing_of_it(self, store: Store) -> None:
         for name in ("quickstart", "other"):
-            study = create(store, name)
-            start(store, study).set_user_attr("key", "value")
-            fail(store, study)
-            store.worker_ready(name, "cpu0", 1, "host", "cpu:0", "reference")
-            store.log(name, "info", "hello")
-            store.run_started(name, SPLIT)
+            with driving(store, name) as run:
+                start(run).set_user_attr("key", "value")
+                fail(run)
+                run.worker_ready("cpu0", 1, "host", "cpu:0", "reference")
+                store.log(name, "info", "hello")
+                late = start(run)
+                self.take_over(store, name)
+                train(run, [report(late.number, 3)])
         store.delete_study("quickstart")
         assert [row["name"] for row in store.study_rows()] == ["other"]
         assert store.record("quickstart") is None
@@ -190,10 +196,20 @@ class StoreContract:
             "sweep_workers",
             "sweep_logs",
             "sweep_runs",
+            "sweep_leases",
+            "sweep_late_epochs",
         }
-        assert left["trials"] == left["sweep_trials"] == 2
+        assert left["trials"] == left["sweep_trials"] == 3
+        assert (left["sweep_runs"], left["sweep_leases"], left["sweep_late_epochs"]) == (2, 2, 1)
         create(store)
         assert store.trial_rows("quickstart") == []
+
+    def take_over(self, store: Store, name: str) -> None:
+        """Let another run hold what runs of this process hold."""
+        with store._database.engine.begin() as connection:
+            connection.execute(update(runs).values(ended_at=datetime.now(UTC)))
+        with store.driving(name, SPLIT) as run:
+            assert run.take_over(100)
 
     def count_rows(self, store: Store) -> dict[str, int]:
         """Rows of every table, Optuna's and ours."""
@@ -201,13 +217,13 @@ class StoreContract:
 
     # Trials and epochs
 
-    def test_a_complete_trial_comes_back(self, store: Store, study: optuna.Study) -> None:
+    def test_a_complete_trial_comes_back(self, store: Store, run: StudyRun) -> None:
         before = datetime.now(UTC)
-        trial = start(store, study, activation="relu", learning_rate=0.01)
+        trial = start(run, activation="relu", learning_rate=0.01)
         ended = result(trial.number, weights="artifacts/trial-0.keras", remark="alone")
-        store.trial_ended("quickstart", ended, "cpu1")
+        end(run, ended, "cpu1")
         trial.set_user_attr("stop_reason", "completed")
-        study.tell(trial, 0.18)
+        run.study.tell(trial, 0.18)
         (row,) = store.trial_rows("quickstart")
         assert before <= row.pop("started") <= row.pop("ended") <= datetime.now(UTC)
         assert row == {
@@ -234,47 +250,43 @@ class StoreContract:
             "checkpoint_epoch": None,
         }
 
-    def test_settings_come_back_as_the_same_config(
-        self, store: Store, study: optuna.Study
-    ) -> None:
+    def test_settings_come_back_as_the_same_config(self, store: Store, run: StudyRun) -> None:
         settings = {"momentum": 0.99999, "optimizer": "sgd", "nesterov": True, "l2": 1e-7}
-        start(store, study, **settings)
+        start(run, **settings)
         (row,) = store.trial_rows("quickstart")
         assert TrialConfig(**row["config"]) == TrialConfig(**settings)  # type: ignore[arg-type]
 
-    def test_a_running_trial_shows_its_epochs(self, store: Store, study: optuna.Study) -> None:
-        start(store, study, epochs=3)
+    def test_a_running_trial_shows_its_epochs(self, store: Store, run: StudyRun) -> None:
+        start(run, epochs=3)
         (row,) = store.trial_rows("quickstart")
         assert (row["state"], row["epochs"], row["ended"]) == ("RUNNING", 3, None)
 
-    def test_a_trial_that_waits_has_no_config(self, store: Store, study: optuna.Study) -> None:
-        study.enqueue_trial({"learning_rate": 0.01}, user_attrs={"retry_of": 0})
+    def test_a_trial_that_waits_has_no_config(self, store: Store, run: StudyRun) -> None:
+        run.study.enqueue_trial({"learning_rate": 0.01}, user_attrs={"retry_of": 0})
         (row,) = store.trial_rows("quickstart")
         assert (row["state"], row["config"], row["epochs"]) == ("WAITING", {}, 0)
         assert row["user_attrs"]["retry_of"] == 0
 
     def test_a_trial_that_was_asked_for_waits_until_it_starts(
-        self, store: Store, study: optuna.Study
+        self, store: Store, run: StudyRun
     ) -> None:
-        trial = study.ask()
+        trial = run.study.ask()
         (row,) = store.trial_rows("quickstart")
         assert (row["state"], row["started"], row["config"]) == ("WAITING", None, {})
         assert store.study_rows()[0]["counts"] == {"WAITING": 1}
-        store.trial_started("quickstart", task(trial.number), "cpu0")
+        run.trial_started(trial._trial_id, task(trial.number), "cpu0")
         (row,) = store.trial_rows("quickstart")
         assert row["state"] == "RUNNING"
         assert row["started"] is not None
         assert store.study_rows()[0]["counts"] == {"RUNNING": 1}
 
-    def test_nothing_unusual_leaves_no_remark(self, store: Store, study: optuna.Study) -> None:
-        complete(store, study, 0.5)
+    def test_nothing_unusual_leaves_no_remark(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.5)
         assert store.trial_rows("quickstart")[0]["remark"] is None
 
-    def test_a_failed_trial_keeps_traceback_and_log(
-        self, store: Store, study: optuna.Study
-    ) -> None:
-        complete(store, study, 0.5)
-        fail(store, study)
+    def test_a_failed_trial_keeps_traceback_and_log(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.5)
+        fail(run)
         (row,) = store.trial_rows("quickstart", failed_only=True)
         assert (row["number"], row["error"]) == (1, "ValueError: no")
         assert "traceback" not in row
@@ -282,88 +294,87 @@ class StoreContract:
         assert (row["traceback"], row["log"]) == ("Traceback ...", "line")
         assert row["ended"] - row["started"] < timedelta(minutes=1)
 
-    def test_one_row_equals_that_of_all(self, store: Store, study: optuna.Study) -> None:
-        complete(store, study, 0.5)
-        fail(store, study)
-        study.enqueue_trial({})
+    def test_one_row_equals_that_of_all(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.5)
+        fail(run)
+        run.study.enqueue_trial({})
         for row in store.trial_rows("quickstart"):
             alone = store.trial_row("quickstart", row["number"])
             assert {key: alone[key] for key in row} == row
 
     @pytest.mark.parametrize("number", [-1, 1, 10**6])
-    def test_a_trial_that_does_not_exist(
-        self, store: Store, study: optuna.Study, number: int
-    ) -> None:
-        complete(store, study, 0.5)
+    def test_a_trial_that_does_not_exist(self, store: Store, run: StudyRun, number: int) -> None:
+        complete(run, 0.5)
         with pytest.raises(StoreError, match=f"there is no trial {number}"):
             store.trial_row("quickstart", number)
 
     @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
     def test_what_is_not_finite_becomes_null(
-        self, store: Store, study: optuna.Study, value: float
+        self, store: Store, run: StudyRun, value: float
     ) -> None:
-        trial = start(store, study, epochs=0)
+        trial = start(run, epochs=0)
         changes = dict.fromkeys(METRICS, value)
-        store.epochs_finished("quickstart", [report(trial.number, 1, **changes)])
+        train(run, [report(trial.number, 1, **changes)])
         (row,) = store.epoch_rows("quickstart")
         assert [row[name] for name in METRICS] == [None] * 5
         assert row["seconds"] == 1.5
 
-    def test_epochs_come_back_exactly(self, store: Store, study: optuna.Study) -> None:
-        trial = start(store, study, epochs=0)
+    def test_epochs_come_back_exactly(self, store: Store, run: StudyRun) -> None:
+        trial = start(run, epochs=0)
         written = report(trial.number, 1, loss=1 / 3, val_accuracy=0.1 + 0.2)
-        store.epochs_finished("quickstart", [written])
+        train(run, [written])
         (row,) = store.epoch_rows("quickstart")
         assert [row[name] for name in METRICS] == [getattr(written, name) for name in METRICS]
 
-    def test_an_epoch_reported_twice_is_kept_once(self, store: Store, study: optuna.Study) -> None:
-        trial = start(store, study, epochs=2)
-        store.epochs_finished("quickstart", [report(trial.number, 2, loss=0.25)])
+    def test_an_epoch_reported_twice_is_kept_once(self, store: Store, run: StudyRun) -> None:
+        trial = start(run, epochs=2)
+        train(run, [report(trial.number, 2, loss=0.25)])
         rows = store.epoch_rows("quickstart")
         assert [(row["epoch"], row["loss"]) for row in rows] == [(1, 2.0), (2, 0.25)]
 
-    def test_a_cohort_is_written_at_once_or_not_at_all(
-        self, store: Store, study: optuna.Study
-    ) -> None:
-        numbers = [start(store, study, epochs=0).number for _ in range(3)]
-        store.epochs_finished("quickstart", [report(number, 1) for number in numbers])
+    def test_a_cohort_is_written_at_once_or_not_at_all(self, store: Store, run: StudyRun) -> None:
+        numbers = [start(run, epochs=0).number for _ in range(3)]
+        asked_for = run.study.ask().number
+        train(run, [report(number, 1) for number in numbers])
         assert [row["number"] for row in store.epoch_rows("quickstart")] == [0, 1, 2]
         with pytest.raises(StoreError, match="never started"):
-            store.epochs_finished("quickstart", [report(number, 2) for number in (*numbers, 99)])
+            train(run, [report(number, 2) for number in (*numbers, asked_for)])
         assert {row["epoch"] for row in store.epoch_rows("quickstart")} == {1}
-        store.epochs_finished("quickstart", [])
+        train(run, [report(number, 2) for number in numbers])
+        assert [row["epoch"] for row in store.epoch_rows("quickstart", 0)] == [1, 2]
+        train(run, [])
 
-    def test_curves_of_one_trial(self, store: Store, study: optuna.Study) -> None:
-        start(store, study, epochs=2)
-        start(store, study, epochs=3)
+    def test_curves_of_one_trial(self, store: Store, run: StudyRun) -> None:
+        start(run, epochs=2)
+        start(run, epochs=3)
         rows = store.epoch_rows("quickstart", 1)
         assert [(row["number"], row["epoch"]) for row in rows] == [(1, 1), (1, 2), (1, 3)]
 
-    def test_a_restart_begins_from_nothing(self, store: Store, study: optuna.Study) -> None:
-        trial = start(store, study, epochs=3)
-        start(store, study, epochs=1)
-        store.trial_failed("quickstart", trial.number, "worker lost", "", "log")
-        store.trial_started("quickstart", task(trial.number, attempt=2), "cpu1")
+    def test_a_restart_begins_from_nothing(self, store: Store, run: StudyRun) -> None:
+        trial = start(run, epochs=3)
+        start(run, epochs=1)
+        trial_id = trial._trial_id
+        run.trial_failed(trial_id, trial.number, "worker lost", "", "log")
+        run.trial_started(trial_id, task(trial.number, attempt=2), "cpu1")
         row = store.trial_row("quickstart", trial.number)
         assert (row["attempt"], row["worker"], row["epochs"]) == (2, "cpu1", 0)
         assert (row["error"], row["log"], row["ended"]) == (None, None, None)
         assert [r["number"] for r in store.epoch_rows("quickstart")] == [1]
 
-    def test_a_restart_goes_on_after_the_checkpoint(
-        self, store: Store, study: optuna.Study
-    ) -> None:
-        trial = start(store, study, epochs=3)
-        start(store, study, epochs=3)
+    def test_a_restart_goes_on_after_the_checkpoint(self, store: Store, run: StudyRun) -> None:
+        trial = start(run, epochs=3)
+        start(run, epochs=3)
         kept = report(trial.number, 4, checkpoint="checkpoint-0-a")
-        store.epochs_finished("quickstart", [kept, report(1, 4)])
-        assert store.unfinished("quickstart")[0]["checkpoint"] is None, "not before the verdict"
-        store.checkpoints_written("quickstart", [kept])
-        store.epochs_finished("quickstart", [report(trial.number, 5), report(1, 5)])
-        row = store.unfinished("quickstart")[0]
+        train(run, [kept, report(1, 4)])
+        row = store.trial_row("quickstart", 0)
+        assert row["checkpoint"] is None, "not before the verdict"
+        run.checkpoints_written([trial._trial_id], [kept])
+        train(run, [report(trial.number, 5), report(1, 5)])
+        row = store.trial_row("quickstart", 0)
         assert (row["checkpoint"], row["checkpoint_epoch"]) == ("checkpoint-0-a", 4)
         before = store.epoch_rows("quickstart", 0)[:4]
         again = task(0, attempt=2, checkpoint="checkpoint-0-a", checkpoint_epoch=4)
-        store.trial_started("quickstart", again, "cpu1")
+        run.trial_started(trial._trial_id, again, "cpu1")
         row = store.trial_row("quickstart", 0)
         assert (row["attempt"], row["worker"], row["epochs"]) == (2, "cpu1", 4)
         assert (row["checkpoint"], row["checkpoint_epoch"]) == ("checkpoint-0-a", 4)
@@ -371,79 +382,81 @@ class StoreContract:
         assert len(store.epoch_rows("quickstart", 1)) == 5
 
     def test_an_epoch_takes_the_place_of_all_from_there_on(
-        self, store: Store, study: optuna.Study
+        self, store: Store, run: StudyRun
     ) -> None:
         for _ in range(2):
-            start(store, study, epochs=4)
-        store.epochs_finished("quickstart", [report(0, 2, val_accuracy=0.75)])
+            start(run, epochs=4)
+        train(run, [report(0, 2, val_accuracy=0.75)])
         rows = store.epoch_rows("quickstart", 0)
         assert [(row["epoch"], row["val_accuracy"]) for row in rows] == [(1, 0.09), (2, 0.75)]
         assert len(store.epoch_rows("quickstart", 1)) == 4
 
-    def test_where_an_interrupted_trial_goes_on(self, store: Store, study: optuna.Study) -> None:
+    def test_where_an_interrupted_trial_goes_on(self, store: Store, run: StudyRun) -> None:
         for checkpoint in ("checkpoint-0-b", None):
-            trial = start(store, study, epochs=2)
-            store.checkpoints_written("quickstart", [report(trial.number, 1, checkpoint="a")])
+            trial = start(run, epochs=2)
+            kept = report(trial.number, 1, checkpoint="a")
+            run.checkpoints_written([trial._trial_id], [kept])
             left = result(trial.number, StopReason.INTERRUPTED, checkpoint=checkpoint)
-            store.trial_ended("quickstart", left, "cpu0")
-        rows = store.unfinished("quickstart")
+            end(run, left, "cpu0")
+        rows = store.trial_rows("quickstart")
         assert [(row["checkpoint"], row["checkpoint_epoch"]) for row in rows] == [
             ("checkpoint-0-b", 2),
             ("a", 1),
         ]
         store.checkpoint_dropped("quickstart", 0)
-        row = store.unfinished("quickstart")[0]
-        assert (row["checkpoint"], row["checkpoint_epoch"]) == (None, None)
+        run.checkpoint_dropped(trial._trial_id, 1)
+        for row in store.trial_rows("quickstart"):
+            assert (row["checkpoint"], row["checkpoint_epoch"]) == (None, None)
 
-    def test_writing_about_a_trial_that_never_started(
-        self, store: Store, study: optuna.Study
-    ) -> None:
+    def test_writing_about_a_trial_that_never_started(self, store: Store, run: StudyRun) -> None:
+        trial_id = run.study.ask()._trial_id
         for call in (
-            lambda: store.trial_ended("quickstart", result(5), "cpu0"),
-            lambda: store.trial_failed("quickstart", 5, "", "", ""),
-            lambda: store.weights_dropped("quickstart", 5),
-            lambda: store.checkpoints_written("quickstart", [report(5, 1, checkpoint="a")]),
-            lambda: store.checkpoint_dropped("quickstart", 5),
+            lambda: end(run, result(0)),
+            lambda: run.trial_failed(trial_id, 0, "", "", ""),
+            lambda: store.weights_dropped("quickstart", 0),
+            lambda: run.checkpoints_written([trial_id], [report(0, 1, checkpoint="a")]),
+            lambda: run.checkpoint_dropped(trial_id, 0),
+            lambda: store.checkpoint_dropped("quickstart", 0),
         ):
             with pytest.raises(StoreError, match="never started"):
                 call()
 
-    def test_dropped_weights(self, store: Store, study: optuna.Study) -> None:
+    def test_dropped_weights(self, store: Store, run: StudyRun) -> None:
         for _ in range(2):
-            trial = start(store, study)
-            store.trial_ended("quickstart", result(trial.number, weights="w"), "cpu0")
+            trial = start(run)
+            end(run, result(trial.number, weights="w"), "cpu0")
         store.weights_dropped("quickstart", 0)
         assert [row["weights"] for row in store.trial_rows("quickstart")] == [None, "w"]
 
-    def test_unfinished_trials_are_those_running(self, store: Store, study: optuna.Study) -> None:
-        complete(store, study, 0.5)
-        fail(store, study)
-        running = start(store, study, activation="relu")
-        interrupted = start(store, study)
-        store.trial_ended("quickstart", result(interrupted.number, StopReason.INTERRUPTED), "cpu0")
-        never_started = study.ask()
-        study.enqueue_trial({})
-        rows = store.unfinished("quickstart")
-        assert [row["number"] for row in rows] == [2, 3, 4]
+    def test_a_killed_run_leaves_trials_running(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.5)
+        fail(run)
+        running = start(run, activation="relu")
+        interrupted = start(run)
+        end(run, result(interrupted.number, StopReason.INTERRUPTED))
+        never_started = run.study.ask()
+        run.study.enqueue_trial({})
+        states = [trial.state for trial in store.load_study("quickstart").get_trials()]
+        assert [number for number, s in enumerate(states) if s == TrialState.RUNNING] == [2, 3, 4]
+        rows = store.trial_rows("quickstart")[2:]
+        assert [row["state"] for row in rows] == ["RUNNING", "RUNNING", "WAITING", "WAITING"]
         assert rows[0]["config"]["activation"] == "relu"
         assert rows[0]["params"] == running.params
-        assert rows[2]["config"] == {}
-        resumed = optuna.trial.Trial(study, rows[2]["trial_id"])
-        assert resumed.number == never_started.number
+        assert (rows[2]["number"], rows[2]["config"]) == (never_started.number, {})
 
     # Listings
 
     def test_studies_are_counted_as_optuna_counts(self, store: Store) -> None:
         names = ("one", "two")
         for name in names:
-            study = create(store, name)
-            complete(store, study, 0.25)
-            complete(store, study, 0.5)
-            fail(store, study)
-            start(store, study)
-            pruned = start(store, study)
-            study.tell(pruned, state=TrialState.PRUNED)
-        study.enqueue_trial({})
+            with driving(store, name) as run:
+                complete(run, 0.25)
+                complete(run, 0.5)
+                fail(run)
+                start(run)
+                pruned = start(run)
+                run.study.tell(pruned, state=TrialState.PRUNED)
+        run.study.enqueue_trial({})
         for row in store.study_rows():
             trials = store.load_study(row["name"]).get_trials()
             states = [trial.state.name for trial in trials]
@@ -455,65 +468,65 @@ class StoreContract:
     def test_the_best_trial_follows_the_direction(
         self, store: Store, direction: str, best: int
     ) -> None:
-        study = create(store, direction=direction)
-        for value in (0.2, 0.7, 0.7, 0.2):
-            complete(store, study, value)
-        (row,) = store.study_rows()
-        assert row["best_number"] == study.best_trial.number == best
-        assert row["best_value"] == study.best_value
+        with driving(store, direction=direction) as run:
+            for value in (0.2, 0.7, 0.7, 0.2):
+                complete(run, value)
+            (row,) = store.study_rows()
+            assert row["best_number"] == run.study.best_trial.number == best
+            assert row["best_value"] == run.study.best_value
         assert row["objectives"] == [{"metric": "val_accuracy", "direction": direction}]
 
-    def test_a_diverged_trial_is_never_the_best(self, store: Store, study: optuna.Study) -> None:
-        complete(store, study, 0.9, StopReason.DIVERGED)
+    def test_a_diverged_trial_is_never_the_best(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.9, StopReason.DIVERGED)
         assert store.study_rows()[0]["best_number"] is None
-        complete(store, study, 0.1)
+        complete(run, 0.1)
         assert store.study_rows()[0]["best_number"] == 1
 
     def test_several_objectives_rank_by_the_first(self, store: Store) -> None:
-        study = store.create_study(
-            record(), ["maximize", "minimize"], ["val_accuracy", "parameters"]
-        )
-        complete(store, study, [0.5, 10.0])
-        complete(store, study, [0.6, 99.0])
+        store.create_study(record(), ["maximize", "minimize"], ["val_accuracy", "parameters"])
+        with store.driving("quickstart", SPLIT) as run:
+            complete(run, [0.5, 10.0])
+            complete(run, [0.6, 99.0])
         (row,) = store.study_rows()
         assert (row["best_number"], row["best_value"]) == (1, 0.6)
 
-    def test_times_are_aware_and_in_order(self, store: Store, study: optuna.Study) -> None:
+    def test_times_are_aware_and_in_order(self, store: Store, run: StudyRun) -> None:
         before = store.study_rows()[0]["updated"]
-        complete(store, study, 0.5)
+        complete(run, 0.5)
         (row,) = store.study_rows()
         (trial,) = store.trial_rows("quickstart")
         assert row["created"] <= before < trial["started"] < trial["ended"] == row["updated"]
         assert trial["ended"] <= datetime.now(UTC)
 
-    def test_a_trial_told_by_others_has_optunas_times(
-        self, store: Store, study: optuna.Study
-    ) -> None:
-        study.tell(study.ask(), 0.5)
+    def test_a_trial_told_by_others_has_optunas_times(self, store: Store, run: StudyRun) -> None:
+        run.study.tell(run.study.ask(), 0.5)
         (row,) = store.trial_rows("quickstart")
         now = datetime.now(UTC)
         assert now - timedelta(minutes=1) < row["started"] <= row["ended"] <= now
 
     # Runs, workers and messages
 
-    def test_the_figures_of_a_run_are_written_over(
-        self, store: Store, study: optuna.Study
-    ) -> None:
-        first = store.run_started("quickstart", replace(SPLIT, seconds=0.0))
-        second = store.run_started("quickstart", SPLIT)
-        assert first != second
-        store.run_timed("quickstart", first, replace(SPLIT, idle_seconds=0.25))
-        rows = store.run_rows("quickstart")
+    def test_the_figures_of_a_run_are_written_over(self, store: Store, run: StudyRun) -> None:
+        run.timed(replace(SPLIT, idle_seconds=0.25))
+        with driving(store):
+            rows = store.run_rows("quickstart")
         assert [row["idle_seconds"] for row in rows] == [0.25, SPLIT.idle_seconds]
-        assert rows[0]["started_at"] <= rows[1]["started_at"] <= rows[0]["updated_at"]
-        split = {name: value for name, value in rows[1].items() if not name.endswith("_at")}
-        assert TimeSplit(**split) == SPLIT
+        assert rows[0]["started_at"] <= rows[0]["updated_at"] <= rows[1]["started_at"]
+        assert TimeSplit(**{name: rows[1][name] for name in asdict(SPLIT)}) == SPLIT
+        assert {(row["host"], row["pid"]) for row in rows} == {(socket.gethostname(), os.getpid())}
 
-    def test_a_replaced_worker_has_two_rows(self, store: Store, study: optuna.Study) -> None:
-        store.worker_ready("quickstart", "cpu0", 11, "host", "cpu:0", "reference")
-        store.worker_ready("quickstart", "cpu1", 12, "host", "cpu:1", "reference")
-        store.worker_lost("quickstart", "cpu0", "killed by SIGKILL")
-        store.worker_ready("quickstart", "cpu0", 13, "host", "cpu:0", "reference")
+    def test_a_run_says_when_it_ended(self, store: Store) -> None:
+        with driving(store):
+            (row,) = store.run_rows("quickstart")
+            assert (row["ended_at"], row["expires_at"] > datetime.now(UTC)) == (None, True)
+        (row,) = store.run_rows("quickstart")
+        assert row["started_at"] <= row["ended_at"] <= datetime.now(UTC)
+
+    def test_a_replaced_worker_has_two_rows(self, store: Store, run: StudyRun) -> None:
+        run.worker_ready("cpu0", 11, "host", "cpu:0", "reference")
+        run.worker_ready("cpu1", 12, "host", "cpu:1", "reference")
+        run.worker_lost("cpu0", "killed by SIGKILL")
+        run.worker_ready("cpu0", 13, "host", "cpu:0", "reference")
         rows = store.worker_rows("quickstart")
         assert [(row["worker"], row["pid"], row["end_reason"]) for row in rows] == [
             ("cpu0", 11, "killed by SIGKILL"),
@@ -522,13 +535,11 @@ class StoreContract:
         ]
         assert rows[0]["ready_at"] <= rows[0]["ended_at"]
 
-    def test_losing_a_worker_that_was_never_ready(self, store: Store, study: optuna.Study) -> None:
-        store.worker_lost("quickstart", "cpu0", "killed by SIGKILL")
+    def test_losing_a_worker_that_was_never_ready(self, store: Store, run: StudyRun) -> None:
+        run.worker_lost("cpu0", "killed by SIGKILL")
         assert store.worker_rows("quickstart") == []
 
-    def test_messages_come_oldest_first_and_limited(
-        self, store: Store, study: optuna.Study
-    ) -> None:
+    def test_messages_come_oldest_first_and_limited(self, store: Store, run: StudyRun) -> None:
         for number in range(5):
             store.log("quickstart", "info", f"message {number}", number=number % 2, worker="cpu0")
         store.log("quickstart", "warning", "über\nzwei Zeilen")
@@ -541,19 +552,21 @@ class StoreContract:
 
     # Use
 
-    def test_threads_may_share_a_store(self, store: Store, study: optuna.Study) -> None:
-        numbers = [start(store, study, epochs=0).number for _ in range(4)]
+    def test_threads_may_share_a_store(self, store: Store) -> None:
+        create(store)
         failures: list[BaseException] = []
 
-        def write(number: int) -> None:
+        def write() -> None:
             try:
-                for epoch in range(1, 21):
-                    store.epochs_finished("quickstart", [report(number, epoch)])
-                    store.epoch_rows("quickstart", number)
+                with store.driving("quickstart", SPLIT) as run:
+                    number = start(run, epochs=0).number
+                    for epoch in range(1, 21):
+                        train(run, [report(number, epoch)])
+                        store.epoch_rows("quickstart", number)
             except StoreError as error:
                 failures.append(error)
 
-        threads = [threading.Thread(target=write, args=(number,)) for number in numbers]
+        threads = [threading.Thread(target=write) for _ in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:

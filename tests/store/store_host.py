@@ -2,6 +2,9 @@
 
     python store_host.py poll URL STEPS       one driver writes, three readers poll
     python store_host.py kill URL SEED KILLS  a driver is killed again and again while it writes
+    python store_host.py reserve URL BUDGET   a run asks for trials until the budget is spent
+    python store_host.py hold URL SECONDS     a run whose leases are so long trains a trial for two
+                                              epochs, and one more for each line that it is sent
 
 It imports once and forks; no child inherits an open database.
 """
@@ -14,16 +17,16 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any
 
 import optuna
 from sqlalchemy import text
-from store_samples import create, report, result, task
+from store_samples import SPLIT, driving, end, report, result, start, task, train
 
 from sweep.errors import StoreError
-from sweep.store import Store
+from sweep.store import BudgetSpentError, Store, leases
 from sweep.store.databases import database_at
 from sweep.store.locks import Holder
 
@@ -35,30 +38,29 @@ EPOCHS = 6
 
 def drive(url: str, say: Callable[[str], None]) -> None:
     """Train cohorts for ever, as the driver does: our tables first, Optuna's state last."""
-    with Store.open(url) as store, store.driver_lock("quickstart"):
-        study = create(store)
+    with Store.open(url) as store, driving(store) as run:
         say("driving")
-        left = [
-            optuna.trial.Trial(study, row["trial_id"]) for row in store.unfinished("quickstart")
-        ]
         while True:
-            cohort = [left.pop() if left else study.ask() for _ in range(COHORT)]
+            left = run.take_over(COHORT)
+            cohort = [optuna.trial.Trial(run.study, trial._trial_id) for trial in left]
+            cohort += [run.study.ask() for _ in range(COHORT - len(cohort))]
             for trial in cohort:
                 trial.suggest_float("learning_rate", 1e-4, 0.1, log=True)
-                store.trial_started("quickstart", task(trial.number), "cpu0")
+                run.trial_started(trial._trial_id, task(trial.number), "cpu0")
                 say("started")
             for epoch in range(2, EPOCHS + 1, 2):
-                # Two epochs at once: a trial with an odd number of them saw half a transaction.
-                reports = [report(t.number, e) for t in cohort for e in (epoch - 1, epoch)]
-                store.epochs_finished("quickstart", reports)
-                known = study.get_trials(deepcopy=False)
-                for trial in cohort:
-                    if epoch not in known[trial.number].intermediate_values:
-                        trial.report(0.09 * epoch, epoch)
+                with run.batch():
+                    # Two at once: a trial with an odd number of them saw half a transaction.
+                    train(run, [report(t.number, e) for t in cohort for e in (epoch - 1, epoch)])
+                    for trial in cohort:
+                        known = run.storage.get_trial(trial._trial_id)
+                        if epoch not in known.intermediate_values:
+                            trial.report(0.09 * epoch, epoch)
                 say("reported")
             for trial in cohort:
-                store.trial_ended("quickstart", result(trial.number, epochs=EPOCHS), "cpu0")
-                study.tell(trial, 0.09 * EPOCHS)
+                with run.batch():
+                    end(run, result(trial.number, epochs=EPOCHS))
+                    run.study.tell(trial, 0.09 * EPOCHS)
                 say("told")
 
 
@@ -119,9 +121,9 @@ def kill_again_and_again(url: str, seed: int, kills: int) -> dict[str, Any]:
         driver = Child(drive, url)
         driver.listen(1)
         with Store.open(url, create=False) as store:
-            held = store.driver("quickstart") == Holder(driver.pid, socket.gethostname())
+            held = store.drivers("quickstart") == [Holder(driver.pid, socket.gethostname())]
             refused = refusal(store)
-        words = driver.listen(chance.randrange(12))
+        words = driver.listen(chance.randrange(4, 20))
         time.sleep(chance.uniform(0.0, 0.02))
         words += driver.kill()
         checks.append(
@@ -137,8 +139,8 @@ def kill_again_and_again(url: str, seed: int, kills: int) -> dict[str, Any]:
 
 def refusal(store: Store) -> str:
     try:
-        with store.driver_lock("quickstart"):
-            return "not refused"
+        store.delete_study("quickstart")
+        return "not refused"
     except StoreError as error:
         return str(error)
 
@@ -169,13 +171,44 @@ def check(url: str) -> dict[str, Any]:
             "numbers": [
                 number for (number,) in query("SELECT number FROM trials ORDER BY number")
             ],
+            "not_held": query(
+                "SELECT o.number FROM trials o LEFT JOIN sweep_leases l USING (trial_id) "
+                "WHERE (o.state = 'RUNNING') != (l.trial_id IS NOT NULL)"
+            ),
             "running": query("SELECT number FROM trials WHERE state = 'RUNNING'"),
         }
+
+
+def reserve(url: str, budget: int) -> None:
+    numbers = []
+    with Store.open(url) as store, store.driving("quickstart", SPLIT) as run:
+        run.limit(budget)
+        with suppress(BudgetSpentError):
+            while True:
+                numbers.append(run.study.ask().number)
+    json.dump(numbers, sys.stdout)
+
+
+def hold(url: str, seconds: float) -> None:
+    leases.LEASE_SECONDS = seconds  # type: ignore[misc]
+    with Store.open(url) as store, store.driving("quickstart", SPLIT) as run:
+        run.worker_ready("cpu0", os.getpid(), "host", "cpu:0", "reference")
+        trial = start(run, epochs=2)
+        sys.stdout.write("held\n")
+        sys.stdout.flush()
+        for epoch, _ in enumerate(sys.stdin, start=3):
+            train(run, [report(trial.number, epoch)])
+            sys.stdout.write(f"lost {sorted(run.take_lost())}\n")
+            sys.stdout.flush()
 
 
 def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     what, url, *numbers = sys.argv[1:]
+    if what == "reserve":
+        return reserve(url, int(numbers[0]))
+    if what == "hold":
+        return hold(url, float(numbers[0]))
     Store.open(url).close()
     if what == "poll":
         found = poll(url, int(numbers[0]))

@@ -1,13 +1,14 @@
 """Values that the tests of the store write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import optuna
-from optuna.trial import Trial
+from optuna.trial import Trial, TrialState
 
-from sweep.store import Store
-from sweep.store.records import StudyRecord
+from sweep.store import Store, StudyRun
+from sweep.store.records import StudyRecord, TimeSplit
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
 
 SPEC = """\
@@ -17,6 +18,15 @@ search:
   learning_rate: {low: 0.0001, high: 0.1, log: true}
 budget: {trials: 20}
 """
+SPLIT = TimeSplit(
+    workers=2,
+    seconds=60.5,
+    training_seconds=100.0,
+    compiling_seconds=10.0,
+    idle_seconds=1.5,
+    sampling_seconds=3.0,
+    storage_seconds=2.0,
+)
 
 
 def record(name: str = "quickstart", **changes: object) -> StudyRecord:
@@ -90,31 +100,59 @@ def result(
     )
 
 
-def start(store: Store, study: optuna.Study, epochs: int = 2, **settings: object) -> Trial:
+@contextmanager
+def driving(
+    store: Store, name: str = "quickstart", direction: str = "maximize"
+) -> Iterator[StudyRun]:
+    """A run of a study, which is made or resumed."""
+    create(store, name, direction)
+    with store.driving(name, SPLIT) as run:
+        yield run
+
+
+def trial_id(run: StudyRun, number: int) -> int:
+    (study_id,) = [
+        study._study_id
+        for study in run.storage.get_all_studies()
+        if study.study_name == run.study.study_name
+    ]
+    return run.storage.get_trial_id_from_study_id_trial_number(study_id, number)
+
+
+def train(run: StudyRun, reports: Sequence[EpochReport]) -> None:
+    """Epochs of trials that were started."""
+    run.epochs_finished([trial_id(run, report.number) for report in reports], reports)
+
+
+def end(run: StudyRun, result: TrialResult, worker: str = "cpu0") -> None:
+    """A trial leaves its slot; Optuna is not told."""
+    run.trial_ended(trial_id(run, result.number), result, worker)
+
+
+def start(run: StudyRun, epochs: int = 2, **settings: object) -> Trial:
     """A trial that was asked for, started and trained for some epochs."""
-    trial = study.ask()
+    trial = run.study.ask()
     trial.suggest_float("learning_rate", 1e-4, 0.1, log=True)
-    store.trial_started(study.study_name, task(trial.number, **settings), "cpu0")
+    run.trial_started(trial._trial_id, task(trial.number, **settings), "cpu0")
     for epoch in range(1, epochs + 1):
-        store.epochs_finished(study.study_name, [report(trial.number, epoch)])
+        train(run, [report(trial.number, epoch)])
     return trial
 
 
 def complete(
-    store: Store,
-    study: optuna.Study,
+    run: StudyRun,
     values: float | Sequence[float],
     reason: StopReason = StopReason.COMPLETED,
     **settings: object,
 ) -> Trial:
-    trial = start(store, study, **settings)
-    store.trial_ended(study.study_name, result(trial.number, reason), "cpu0")
-    study.tell(trial, values)
+    trial = start(run, **settings)
+    end(run, result(trial.number, reason))
+    run.study.tell(trial, values)
     return trial
 
 
-def fail(store: Store, study: optuna.Study) -> Trial:
-    trial = start(store, study)
-    store.trial_failed(study.study_name, trial.number, "ValueError: no", "Traceback ...", "line")
-    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+def fail(run: StudyRun) -> Trial:
+    trial = start(run)
+    run.trial_failed(trial._trial_id, trial.number, "ValueError: no", "Traceback ...", "line")
+    run.study.tell(trial, state=TrialState.FAIL)
     return trial

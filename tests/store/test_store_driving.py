@@ -11,10 +11,10 @@ import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
-from store_samples import create
+from store_samples import SPLIT, create, driving
 
 from sweep.errors import StoreError
-from sweep.store import Store
+from sweep.store import Store, StudyRun
 
 TABLES = (
     "studies",
@@ -106,13 +106,16 @@ def plain(trial: FrozenTrial) -> tuple[Any, ...]:
 @pytest.mark.parametrize("seed", range(3))
 def test_it_leaves_what_optunas_own_storage_leaves(new_url: Callable[[], str], seed: int) -> None:
     with Store.open(new_url()) as store:
-        create(store)
-        study, storage = store.drive_study("quickstart")
-        search(study, storage.batch, seed)
-        again, _ = store.drive_study("quickstart")
-        seen = [[plain(trial) for trial in s.get_trials()] for s in (study, again)]
-        assert seen[0] == seen[1], "memory is what the database holds"
-        assert len({trial.state for trial in study.get_trials()}) == 4
+        with driving(store) as run, store.driving("quickstart", SPLIT) as other:
+            search(run.study, run.batch, seed)
+            with store.driving("quickstart", SPLIT) as later:
+                known = [plain(trial) for trial in later.study.get_trials()]
+            seen = [plain(trial) for trial in run.study.get_trials()]
+            assert seen == known, "memory is what the database holds"
+            ended = other.pull()
+            assert seen == [plain(trial) for trial in other.study.get_trials()], "as pulled"
+            assert [t.number for t in ended] == [t[0] for t in seen if t[2].is_finished()]
+            assert len({trial[2] for trial in seen}) == 4
         driven = contents(store)
     with Store.open(new_url()) as store:
         create(store)
@@ -120,15 +123,14 @@ def test_it_leaves_what_optunas_own_storage_leaves(new_url: Callable[[], str], s
         assert driven == contents(store)
 
 
-def test_a_batch_reaches_the_database_whole_or_not_at_all(store: Store) -> None:
-    create(store)
-    study, storage = store.drive_study("quickstart")
+def test_a_batch_reaches_the_database_whole_or_not_at_all(store: Store, run: StudyRun) -> None:
+    study = run.study
     trial = study.ask()
 
     def known() -> list[dict[int, float]]:
         return [t.intermediate_values for t in store.load_study("quickstart").get_trials()]
 
-    with storage.batch():
+    with run.batch():
         trial.report(0.5, 1)
         trial.report(0.25, 2)
         assert study.get_trials()[0].intermediate_values == {1: 0.5, 2: 0.25}
@@ -139,18 +141,18 @@ def test_a_batch_reaches_the_database_whole_or_not_at_all(store: Store) -> None:
         """Stands for a kill."""
 
     def crash() -> None:
-        with storage.batch():
+        with run.batch():
             trial.report(0.75, 3)
             raise CrashError
 
     with pytest.raises(CrashError):
         crash()
+    trial.set_user_attr("key", "value")
     assert known() == [{1: 0.5, 2: 0.25}]
 
 
-def test_outside_a_batch_everything_is_written_at_once(store: Store) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+def test_outside_a_batch_everything_is_written_at_once(store: Store, run: StudyRun) -> None:
+    study = run.study
     trial = study.ask()
     trial.suggest_float("x", 0.0, 1.0)
     trial.set_user_attr("stop_reason", "pruned")
@@ -159,11 +161,12 @@ def test_outside_a_batch_everything_is_written_at_once(store: Store) -> None:
     assert known.user_attrs == {"stop_reason": "pruned"}
 
 
-def test_the_end_of_a_trial_takes_along_what_waits_to_be_written(store: Store) -> None:
-    create(store)
-    study, storage = store.drive_study("quickstart")
+def test_the_end_of_a_trial_takes_along_what_waits_to_be_written(
+    store: Store, run: StudyRun
+) -> None:
+    study = run.study
     trial = study.ask()
-    with storage.batch():
+    with run.batch():
         trial.set_user_attr("stop_reason", "completed")
         study.tell(trial, 0.5)
         (known,) = store.load_study("quickstart").get_trials()
@@ -171,21 +174,20 @@ def test_the_end_of_a_trial_takes_along_what_waits_to_be_written(store: Store) -
         assert known.user_attrs == {"stop_reason": "completed"}
 
 
-def test_trials_that_others_enqueue_are_asked_for_first(store: Store, url: str) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+def test_trials_that_others_enqueue_are_asked_for_first(run: StudyRun, url: str) -> None:
+    study = run.study
     study.tell(study.ask(), 0.5)
     with Store.open(url) as other:
         other.load_study("quickstart").enqueue_trial({"x": 0.125}, user_attrs={"retry_of": 0})
+    run.pull()
     trial = study.ask()
     assert (trial.number, trial.user_attrs) == (1, {"retry_of": 0})
     assert trial.suggest_float("x", 0.0, 1.0) == 0.125
     assert study.ask().number == 2
 
 
-def test_what_was_read_stays_as_it_was(store: Store) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+def test_what_was_read_stays_as_it_was(store: Store, run: StudyRun) -> None:
+    study = run.study
     trial = study.ask()
     (before,) = study.get_trials(deepcopy=False)
     trial.report(0.5, 1)
@@ -198,25 +200,25 @@ def test_what_was_read_stays_as_it_was(store: Store) -> None:
     )
 
 
-def test_a_finished_trial_cannot_be_changed(store: Store) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+def test_a_finished_trial_cannot_be_changed(store: Store, run: StudyRun) -> None:
+    study = run.study
     trial = study.ask()
     study.tell(trial, 0.5)
     with pytest.raises(UpdateFinishedTrialError):
         trial.set_user_attr("key", 1)
 
 
-def test_a_name_keeps_its_distribution(store: Store) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+def test_a_name_keeps_its_distribution(store: Store, run: StudyRun) -> None:
+    study = run.study
     study.ask().suggest_float("x", 0.0, 1.0)
-    again, _ = store.drive_study("quickstart")
+    with store.driving("quickstart", SPLIT) as other:
+        again = other.study
     for driven in (study, again):
         with pytest.raises(ValueError, match="Cannot set different distribution kind"):
             driven.ask().suggest_categorical("x", ["a", "b"])
 
 
 def test_a_study_that_does_not_exist_is_not_driven(store: Store) -> None:
-    with pytest.raises(StoreError, match="there is no study"):
-        store.drive_study("unheard-of")
+    driving = store.driving("unheard-of", SPLIT)
+    with pytest.raises(StoreError, match="there is no study"), driving:
+        pass

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, String, inspect, text
-from store_samples import complete, create
+from store_samples import complete, create, driving
 
 from sweep.errors import StoreError
 from sweep.store import Store, migrate, schema, upgrade
@@ -121,7 +121,8 @@ def test_upgrading_a_missing_database(tmp_path: Path) -> None:
 
 def test_upgrading_optunas_tables_keeps_ours(url: str) -> None:
     with Store.open(url) as store:
-        complete(store, create(store), 0.5)
+        with driving(store) as run:
+            complete(run, 0.5)
         rows, epochs = store.trial_rows("quickstart"), store.epoch_rows("quickstart")
     # Optuna's revisions since then copy and drop most of its tables, where SQLite alters them.
     execute(url, "UPDATE alembic_version SET version_num = 'v2.4.0.a'")
@@ -170,7 +171,8 @@ def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
         seconds = [row["seconds"] for row in store.run_rows("quickstart")]
         assert seconds == ([60.5] if has_remarks_and_runs else [])
         assert {row["checkpoint"] for row in rows} == {None}
-        complete(store, create(store), 0.75)
+        with driving(store) as run:
+            complete(run, 0.75)
         assert store.study_rows()[0]["best_number"] == 4
         store.delete_study("quickstart")
         assert store.study_rows() == []
@@ -179,7 +181,8 @@ def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
 def test_a_revision_may_alter_a_table_that_others_refer_to(url: str) -> None:
     # SQLite copies the table and drops the old one; that must not cascade to the epochs.
     with Store.open(url) as store:
-        complete(store, create(store), 0.5)
+        with driving(store) as run:
+            complete(run, 0.5)
         rows, epochs = store.trial_rows("quickstart"), store.epoch_rows("quickstart")
     engine = database_at(url).make_migration_engine()
     with engine.begin() as connection:

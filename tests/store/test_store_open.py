@@ -6,7 +6,7 @@ from pathlib import Path
 
 import optuna
 import pytest
-from store_samples import create
+from store_samples import create, driving
 
 from sweep.errors import StoreError
 from sweep.store import Store, artifacts_directory, safe_url, upgrade
@@ -204,6 +204,6 @@ def test_locks_lie_beside_the_database_whatever_the_study_is_called(
 ) -> None:
     directory = tmp_path / "runs"
     directory.mkdir()
-    with Store.open(f"sqlite:///{directory / 'sweep.db'}") as store, store.driver_lock(name):
+    with Store.open(f"sqlite:///{directory / 'sweep.db'}") as store, driving(store, name):
         (lock,) = tmp_path.rglob("*.lock")
     assert lock.parent == directory

@@ -5,19 +5,32 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 from optuna.trial import TrialState
 from postgres_server import PostgresServer
-from sqlalchemy import Connection, Engine, text
-from store_contract import SPLIT
-from store_samples import create, fail, report, result, start, task
+from sqlalchemy import Connection, Engine, delete, text
+from store_samples import (
+    SPLIT,
+    create,
+    driving,
+    end,
+    fail,
+    report,
+    result,
+    start,
+    task,
+    train,
+    trial_id,
+)
 
 from sweep.errors import StoreError
-from sweep.store import Store
+from sweep.store import BudgetSpentError, Store, StudyRun
 from sweep.store.locks import Holder
+from sweep.store.schema import leases
 
 HERE = Holder(os.getpid(), socket.gethostname())
 DROP = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()"
@@ -52,6 +65,8 @@ def counts(store: Store) -> dict[str, int]:
         "sweep_workers",
         "sweep_runs",
         "sweep_logs",
+        "sweep_leases",
+        "sweep_late_epochs",
     )
     with store._database.reading() as connection:
         return {
@@ -63,44 +78,50 @@ def counts(store: Store) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("write", "added"),
     [
-        (lambda s: s.log("quickstart", "info", "hello", number=0), {"sweep_logs": 1}),
-        (lambda s: s.run_started("quickstart", SPLIT), {"sweep_runs": 1}),
+        (lambda s, r: s.log("quickstart", "info", "hello", number=0), {"sweep_logs": 1}),
         (
-            lambda s: s.worker_ready("quickstart", "cpu0", 1, "host", "cpu:0", "reference"),
+            lambda s, r: r.worker_ready("cpu0", 1, "host", "cpu:0", "reference"),
             {"sweep_workers": 1},
         ),
-        (lambda s: s.epochs_finished("quickstart", [report(0, 3)]), {"sweep_epochs": 1}),
-        (lambda s: s.trial_started("quickstart", task(0), "cpu1"), {"sweep_epochs": -2}),
-        (lambda s: s.trial_ended("quickstart", result(0), "cpu0"), {}),
-        (lambda s: s.trial_failed("quickstart", 0, "no", "Traceback", "log"), {}),
+        (lambda s, r: train(r, [report(0, 3)]), {"sweep_epochs": 1}),
+        (lambda s, r: train(r, [report(1, 3)]), {"sweep_late_epochs": 1}),
+        (lambda s, r: r.trial_started(trial_id(r, 0), task(0), "cpu1"), {"sweep_epochs": -2}),
+        (lambda s, r: end(r, result(0)), {}),
+        (lambda s, r: r.trial_failed(trial_id(r, 0), 0, "no", "Traceback", "log"), {}),
     ],
-    ids=["log", "run", "worker", "epochs", "started", "ended", "failed"],
+    ids=["log", "worker", "epochs", "late epochs", "started", "ended", "failed"],
 )
 def test_a_writer_whose_commit_was_not_answered_writes_once(
     store: Store,
+    run: StudyRun,
     monkeypatch: pytest.MonkeyPatch,
-    write: Callable[[Store], object],
+    write: Callable[[Store, StudyRun], object],
     added: dict[str, int],
 ) -> None:
-    start(store, create(store))
+    for _ in range(2):
+        lost_trial = start(run)
+    with store._database.engine.begin() as connection:
+        taken = leases.c.trial_id == lost_trial._trial_id
+        connection.execute(delete(leases).where(taken))
     before = counts(store)
     lost = lose_the_next_answer(monkeypatch, store._database.engine)
-    write(store)
+    write(store, run)
     assert lost == ["answer"]
     assert counts(store) == {name: count + added.get(name, 0) for name, count in before.items()}
 
 
-def test_the_id_of_a_run_whose_commit_was_not_answered(
+def test_a_run_whose_commit_was_not_answered(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(store)
-    lose_the_next_answer(monkeypatch, store._database.engine)
-    run_id = store.run_started("quickstart", SPLIT)
-    monkeypatch.undo()
-    store.run_timed("quickstart", run_id, SPLIT)
-    with store._database.reading() as connection:
-        query = text("SELECT run_id FROM sweep_runs")
-        assert connection.execute(query).scalars().all() == [run_id]
+    lost = lose_the_next_answer(monkeypatch, store._database.engine)
+    with store.driving("quickstart", replace(SPLIT, seconds=0.0)) as run:
+        assert lost == ["answer"]
+        monkeypatch.undo()
+        run.timed(SPLIT)
+        assert run.study.ask().number == 0
+    (row,) = store.run_rows("quickstart")
+    assert row["seconds"] == SPLIT.seconds
 
 
 def test_a_study_whose_commit_was_not_answered(
@@ -113,29 +134,69 @@ def test_a_study_whose_commit_was_not_answered(
 
 
 def test_a_trial_whose_commit_was_not_answered_is_asked_for_once(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, run: StudyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
+    study = run.study
     study.tell(study.ask(), 0.5)
     lose_the_next_answer(monkeypatch, store._database.engine)
     trial = study.ask()
     assert (trial.number, study.ask().number) == (1, 2)
-    assert counts(store)["trials"] == 3
+    assert (counts(store)["trials"], counts(store)["sweep_leases"]) == (3, 2)
+
+
+def test_an_enqueued_trial_whose_commit_was_not_answered_starts_once(
+    store: Store, run: StudyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        store.load_study("quickstart").enqueue_trial({})
+    lost = lose_the_next_answer(monkeypatch, store._database.engine)
+    assert [run.study.ask().number for _ in range(3)] == [0, 1, 2]
+    assert lost == ["answer"]
+    assert (counts(store)["trials"], counts(store)["sweep_leases"]) == (3, 3)
+
+
+def test_a_budget_is_not_overspent_by_a_commit_that_was_not_answered(
+    store: Store, run: StudyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.limit(1)
+    lost = lose_the_next_answer(monkeypatch, store._database.engine)
+    assert run.study.ask().number == 0
+    assert lost == ["answer"]
+    with pytest.raises(BudgetSpentError):
+        run.study.ask()
+
+
+def test_trials_are_taken_over_though_the_commit_was_not_answered(
+    store: Store, run: StudyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.driving("quickstart", SPLIT) as other:
+        left = [start(other).number for _ in range(3)]
+    lost = lose_the_next_answer(monkeypatch, store._database.engine)
+    assert [trial.number for trial in run.take_over(2)] == left[:2]
+    assert lost == ["answer"]
+    assert [trial.number for trial in run.take_over(2)] == left[2:]
+    assert run.take_over(2) == []
 
 
 @pytest.mark.parametrize(
     ("state", "values"), [(TrialState.COMPLETE, 0.5), (TrialState.FAIL, None)]
 )
 def test_the_end_of_a_trial_whose_commit_was_not_answered(
-    store: Store, monkeypatch: pytest.MonkeyPatch, state: TrialState, values: float | None
+    store: Store,
+    run: StudyRun,
+    monkeypatch: pytest.MonkeyPatch,
+    state: TrialState,
+    values: float | None,
 ) -> None:
-    create(store)
-    study, _ = store.drive_study("quickstart")
-    trial = study.ask()
-    lost = lose_the_next_answer(monkeypatch, store._rdb_storage.engine)
-    study.tell(trial, values, state=state)
+    trial = start(run)
+    lost = lose_the_next_answer(monkeypatch, store._database.engine)
+    with run.batch():
+        end(run, result(trial.number))
+        run.study.tell(trial, values, state=state)
     assert lost == ["answer"]
+    assert run.take_lost() == set()
+    assert run.storage.get_trial(trial._trial_id).state == state
+    assert counts(store)["sweep_leases"] == 0
     (known,) = store.load_study("quickstart").get_trials()
     assert (known.state, known.value) == (state, values)
 
@@ -204,25 +265,25 @@ def test_an_error_that_does_not_pass_is_not_repeated(store: Store) -> None:
     assert len(attempts) == 1
 
 
-def drive(store: Store, trials: int, restarted: threading.Event) -> int:
+def drive(store: Store, run: StudyRun, trials: int, restarted: threading.Event) -> int:
     """Train two at a time, at least so many, until the server was restarted; returns how many."""
-    study, storage = store.drive_study("quickstart")
+    study = run.study
     told = 0
     while told < trials or not restarted.is_set():
         cohort = [study.ask() for _ in range(2)]
-        with storage.batch():
+        with run.batch():
             for trial in cohort:
                 trial.suggest_float("x", 0.0, 1.0)
         for trial in cohort:
-            store.trial_started("quickstart", task(trial.number), "cpu0")
+            run.trial_started(trial._trial_id, task(trial.number), "cpu0")
         for epoch in (1, 2, 3):
-            store.epochs_finished("quickstart", [report(t.number, epoch) for t in cohort])
-            with storage.batch():
+            train(run, [report(t.number, epoch) for t in cohort])
+            with run.batch():
                 for trial in cohort:
                     trial.report(0.1 * epoch, epoch)
             store.log("quickstart", "info", f"epoch {epoch} of {cohort[0].number}")
         for trial in cohort:
-            store.trial_ended("quickstart", result(trial.number, epochs=3), "cpu0")
+            end(run, result(trial.number, epochs=3))
             study.tell(trial, 0.3)
             told += 1
     return told
@@ -233,7 +294,6 @@ def drive(store: Store, trials: int, restarted: threading.Event) -> int:
 def test_a_server_restarted_in_the_middle_is_survived(
     store: Store, server: PostgresServer, mode: str
 ) -> None:
-    create(store)
     restarted = threading.Event()
 
     def restart() -> None:
@@ -245,13 +305,14 @@ def test_a_server_restarted_in_the_middle_is_survived(
         restarted.set()
 
     thread = threading.Thread(target=restart)
-    with store.driver_lock("quickstart"):
+    with driving(store) as run:
         thread.start()
-        told = drive(store, 20, restarted)
+        told = drive(store, run, 20, restarted)
         thread.join()
         # The last restart may have come after the last transaction.
         store._database.keep_locks(at_once=True)
-        assert store.driver("quickstart") == HERE
+        assert store.drivers("quickstart") == [HERE]
+        assert run.take_lost() == set()
     rows = store.trial_rows("quickstart")
     assert [row["number"] for row in rows] == list(range(told))
     assert {row["state"] for row in rows} == {"COMPLETE"}
@@ -262,14 +323,15 @@ def test_a_server_restarted_in_the_middle_is_survived(
     assert all(trial.intermediate_values.keys() == {1, 2, 3} for trial in known)
 
 
-def test_a_server_that_restarted_between_two_calls(store: Store, server: PostgresServer) -> None:
-    study = create(store)
-    start(store, study)
+def test_a_server_that_restarted_between_two_calls(
+    store: Store, run: StudyRun, server: PostgresServer
+) -> None:
+    start(run)
     server.stop()
     server.start()
     assert store.study_rows()[0]["counts"] == {"RUNNING": 1}
     assert len(store.load_study("quickstart").get_trials()) == 1
-    fail(store, study)
+    fail(run)
 
 
 def test_a_server_that_stays_away_is_an_error(
@@ -293,6 +355,26 @@ def test_a_server_that_stays_away_is_an_error(
     store.log("quickstart", "info", "hello")
 
 
+def test_a_run_whose_server_stays_away_ends_with_that_error(
+    store: Store, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create(store)
+    for module in ("database", "postgresql"):
+        monkeypatch.setattr(f"sweep.store.{module}.PATIENCE_SECONDS", 0.3)
+
+    def lose_the_server() -> None:
+        with store.driving("quickstart", SPLIT) as run:
+            server.stop()
+            run.study.ask()
+
+    try:
+        with pytest.raises(StoreError, match="cannot connect to the database server"):
+            lose_the_server()
+    finally:
+        server.start()
+    assert store.drivers("quickstart") == []
+
+
 # Locks
 
 
@@ -300,13 +382,12 @@ def test_a_lock_whose_session_was_lost_is_taken_anew(
     store: Store, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweep.store.advisory.LOOK_EVERY_SECONDS", 0.0)
-    create(store)
-    with store.driver_lock("quickstart"):
+    with Store.open(store.url) as other, driving(store) as run:
         server.execute(DROP)
-        assert store.driver("quickstart") is None
-        store.log("quickstart", "info", "hello")
-        assert store.driver("quickstart") == HERE
-    assert store.driver("quickstart") is None
+        assert other.drivers("quickstart") == []
+        run.study.ask()
+        assert other.drivers("quickstart") == [HERE]
+    assert store.drivers("quickstart") == []
 
 
 @pytest.fixture
@@ -321,13 +402,14 @@ def elsewhere(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 
 
 def test_a_driver_of_another_machine_is_named(store: Store, elsewhere: Store) -> None:
-    create(store)
-    with elsewhere.driver_lock("quickstart"):
-        assert store.driver("quickstart") == Holder(99, "elsewhere")
-        with pytest.raises(StoreError) as caught, store.driver_lock("quickstart"):
-            pass
-    assert caught.value.received == "process 99 on elsewhere"
-    assert caught.value.next_step == "wait for it, or end it with Ctrl-C there"
+    with driving(elsewhere):
+        assert store.drivers("quickstart") == [Holder(99, "elsewhere")]
+        with pytest.raises(StoreError) as caught:
+            store.delete_study("quickstart")
+        assert caught.value.received == "process 99 on elsewhere"
+        assert caught.value.next_step == "wait for it, or end it with Ctrl-C there"
+        with driving(store):
+            assert store.drivers("quickstart") == [Holder(99, "elsewhere"), HERE]
 
 
 def test_a_lock_that_another_process_took_meanwhile_ends_the_writing(
@@ -335,15 +417,14 @@ def test_a_lock_that_another_process_took_meanwhile_ends_the_writing(
 ) -> None:
     monkeypatch.setattr("sweep.store.advisory.LOOK_EVERY_SECONDS", 0.0)
     create(store)
-    study, _ = store.drive_study("quickstart")
 
     def lose() -> None:
-        with store.driver_lock("quickstart"):
+        with driving(store) as run:
             server.execute(DROP)
-            with elsewhere.driver_lock("quickstart"):
+            with elsewhere._database.process_lock("run-1"):
                 for write in (
                     lambda: store.log("quickstart", "info", "hello"),
-                    lambda: study.ask(),
+                    lambda: run.study.ask(),
                 ):
                     with pytest.raises(StoreError) as caught:
                         write()

@@ -9,11 +9,11 @@ import psutil
 import pytest
 from postgres_server import PASSWORD, PostgresServer
 from sqlalchemy import inspect, text
-from store_contract import SPLIT, StoreContract
-from store_samples import complete, create, fail, report, start
+from store_contract import StoreContract
+from store_samples import SPLIT, complete, create, driving, fail, report, start, train
 
 from sweep.errors import StoreError
-from sweep.store import Store, artifacts_directory, is_new, schema, upgrade
+from sweep.store import Store, StudyRun, artifacts_directory, is_new, schema, upgrade
 from sweep.store.databases import database_at
 from sweep.store.location import parse_url
 
@@ -127,7 +127,8 @@ def test_older_databases_are_upgraded_with_all_they_hold(
         assert [row["message"] for row in store.log_rows("quickstart")] == ["a message"]
         runs = [] if made_by < "0002" else [SPLIT.seconds]
         assert [row["seconds"] for row in store.run_rows("quickstart")] == runs
-        complete(store, create(store), 0.75)
+        with driving(store) as run:
+            complete(run, 0.75)
         assert store.study_rows()[0]["best_number"] == 4
         store.delete_study("quickstart")
         assert store.study_rows() == []
@@ -154,14 +155,11 @@ def test_a_role_needs_its_own_schema_and_no_more(server: PostgresServer) -> None
         database=name,
     )
     url = server.url(name, "modest", "modest pw")
-    with Store.open(url) as store, store.driver_lock("quickstart"):
-        study, storage = (create(store), store.drive_study("quickstart")[1])
-        with storage.batch():
-            fail(store, study)
-        complete(store, study, 0.5)
-        holder = store.driver("quickstart")
-        assert holder is not None
-        assert holder.pid == os.getpid()
+    with Store.open(url) as store, driving(store) as run:
+        with run.batch():
+            fail(run)
+        complete(run, 0.5)
+        assert [holder.pid for holder in store.drivers("quickstart")] == [os.getpid()]
     assert upgrade(url)[0] == upgrade(url)[1]
     with Store.open(url) as store:
         store.delete_study("quickstart")
@@ -178,11 +176,15 @@ def test_schemas_of_one_database_have_locks_and_studies_of_their_own(
     with (
         Store.open(url) as store,
         Store.open(f"{url}?options=-csearch_path%3Dother") as other,
-        store.driver_lock("quickstart"),
-        other.driver_lock("quickstart"),
     ):
         create(store)
         assert [len(s.study_rows()) for s in (store, other)] == [1, 0]
+        create(other)
+        with store.driving("quickstart", SPLIT):
+            assert [len(s.drivers("quickstart")) for s in (store, other)] == [1, 0]
+            with other.driving("quickstart", SPLIT):
+                # Both runs are the first of their database, and so would have the same lock.
+                assert [len(s.drivers("quickstart")) for s in (store, other)] == [1, 1]
 
 
 def test_connections_say_whose_they_are_and_what_they_bear(store: Store) -> None:
@@ -213,13 +215,12 @@ def test_what_the_url_asks_for_overrules(url: str) -> None:
         assert connection.execute(text("SHOW statement_timeout")).scalar() == "5min"
 
 
-def test_a_reader_sees_one_state_and_cannot_write(store: Store) -> None:
-    study = create(store)
-    start(store, study)
+def test_a_reader_sees_one_state_and_cannot_write(store: Store, run: StudyRun) -> None:
+    start(run)
     query = text("SELECT count(*) FROM sweep_epochs")
     with store._database.reading() as connection:
         assert connection.execute(query).scalar() == 2
-        store.epochs_finished("quickstart", [report(0, 3)])
+        train(run, [report(0, 3)])
         assert connection.execute(query).scalar() == 2
         with pytest.raises(StoreError, match="can only be read"), store.translated():
             connection.execute(text("DELETE FROM sweep_epochs"))
@@ -252,10 +253,9 @@ def password_seekers(
 
 
 def test_nothing_shows_the_password(store: Store, password_seekers: list[str]) -> None:
-    create(store)
     password_seekers += [repr(store), repr(store._database), store.safe_url]
     assert store.url.startswith("postgresql+psycopg://postgres:s3cret")
-    with store.driver_lock("quickstart"), pytest.raises(StoreError) as caught:
+    with driving(store), pytest.raises(StoreError) as caught:
         store.delete_study("quickstart")
     password_seekers.append(str(caught.value))
     processes = psutil.process_iter(["cmdline"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from store_host import COHORT
-from store_samples import create
+from store_samples import create, driving
 
 from sweep.errors import StoreError
 from sweep.store import Store
@@ -22,6 +22,7 @@ def url(new_url: Callable[[], str]) -> str:
     return new_url()
 
 
+HERE = Holder(os.getpid(), socket.gethostname())
 HOST = Path(__file__).parent / "store_host.py"
 WHOLE = {
     "damage": [],
@@ -61,51 +62,56 @@ def test_readers_poll_while_a_driver_writes(url: str) -> None:
 @pytest.mark.parametrize("seed", [7])
 def test_a_killed_driver_leaves_whole_transactions(url: str, seed: int) -> None:
     checks = host("kill", url, seed, 4)["checks"]
-    for check in checks:
+    for kills, check in enumerate(checks, start=1):
         assert {key: check[key] for key in WHOLE} == WHOLE
         assert (check["held"], check["refused"], errors(check["said"])) == (True, True, [])
+        assert check["not_held"] == []
         assert check["numbers"] == list(range(len(check["numbers"])))
-        assert len(check["running"]) <= COHORT
+        # A server's clients may come back for a while, so what they left is not taken up at once.
+        left = COHORT * (kills if url.startswith("postgresql") else 1)
+        assert len(check["running"]) <= left
     assert "told" in [word for check in checks for word in check["said"]]
     assert any(check["running"] for check in checks)  # else no kill hit anything
 
 
-def test_one_driver_at_a_time(store: Store) -> None:
-    create(store)
-    with Store.open(store.url) as other, store.driver_lock("quickstart"):
-        assert other.driver("quickstart") == Holder(os.getpid(), socket.gethostname())
-        with pytest.raises(StoreError) as caught, other.driver_lock("quickstart"):
-            pass
+def test_a_study_that_is_driven_is_not_deleted(store: Store) -> None:
+    create(store, "another")
+    with Store.open(store.url) as other, driving(store):
+        assert other.drivers("quickstart") == [HERE]
+        assert other.drivers("another") == []
+        with pytest.raises(StoreError) as caught:
+            other.delete_study("quickstart")
         assert caught.value.what == "another process drives the study"
         assert caught.value.received == f"process {os.getpid()}"
         assert f"kill -INT {os.getpid()}" in str(caught.value)
-        with pytest.raises(StoreError, match="another process drives"):
-            other.delete_study("quickstart")
-        with other.driver_lock("another"):
-            pass
-    assert store.driver("quickstart") is None
-    with store.driver_lock("quickstart"):
-        pass
+        with driving(other):
+            assert store.drivers("quickstart") == [HERE, HERE]
+        assert store.drivers("quickstart") == [HERE]
+        other.delete_study("another")
+    assert store.drivers("quickstart") == []
+    store.delete_study("quickstart")
 
 
-def test_the_lock_is_given_back_after_an_error(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), store.driver_lock("quickstart"):
+def test_a_run_ends_with_an_error_too(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), driving(store):
         1 / 0  # noqa: B018
-    assert store.driver("quickstart") is None
+    assert store.drivers("quickstart") == []
+    assert store.run_rows("quickstart")[0]["ended_at"] is not None
     assert list(tmp_path.glob("*.lock")) == []
 
 
 def test_workers_end_with_their_run(store: Store) -> None:
-    create(store)
-    store.worker_ready("quickstart", "cpu0", 1, "host", "cpu:0", "reference")
-    with store.driver_lock("quickstart"):  # a run that was killed left cpu0 behind
-        store.worker_ready("quickstart", "cpu1", 2, "host", "cpu:1", "reference")
-        store.worker_lost("quickstart", "cpu1", "killed by SIGKILL")
-        store.worker_ready("quickstart", "cpu1", 3, "host", "cpu:1", "reference")
+    with driving(store) as other, driving(store) as run:
+        other.worker_ready("cpu0", 1, "host", "cpu:0", "reference")
+        run.worker_ready("cpu0", 2, "host", "cpu:0", "reference")
+        run.worker_ready("cpu1", 3, "host", "cpu:1", "reference")
+        run.worker_lost("cpu1", "killed by SIGKILL")
+        run.worker_ready("cpu1", 4, "host", "cpu:1", "reference")
         rows = store.worker_rows("quickstart")
-        assert [row["pid"] for row in rows if row["ended_at"] is None] == [3]
+        assert [row["pid"] for row in rows if row["ended_at"] is None] == [1, 2, 4]
+        assert rows[0]["run_id"] < rows[1]["run_id"]
     reasons = [row["end_reason"] for row in store.worker_rows("quickstart")]
-    assert reasons == ["the run ended", "killed by SIGKILL", "the run ended"]
+    assert reasons == ["the run ended"] * 2 + ["killed by SIGKILL", "the run ended"]
 
 
 def test_a_file_left_by_a_killed_process_is_no_hindrance(tmp_path: Path) -> None:

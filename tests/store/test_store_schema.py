@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from postgres_server import binaries, libpq_environment
 from sqlalchemy import inspect, text
-from store_samples import complete, create, fail, report, result, start
+from store_samples import complete, driving, end, fail, report, result, start, train
 
-from sweep.store import EXAMPLE_QUERIES, Store, describe_schema
+from sweep.store import EXAMPLE_QUERIES, Store, StudyRun, describe_schema
 from sweep.trial import StopReason
 
 
@@ -34,17 +34,21 @@ def test_every_table_and_column_of_ours_is_described(store: Store) -> None:
 @pytest.fixture
 def filled(store: Store) -> Store:
     """Four complete trials, one failed, one diverged; and a study that must not be counted."""
-    other = create(store, "other")
-    complete(store, other, 0.99, activation="tanh")
-    study = create(store)
-    for value, activation in ((0.2, "relu"), (0.4, "relu"), (0.9, "selu"), (0.5, "selu")):
-        trial = start(store, study, epochs=1, activation=activation)
-        store.epochs_finished("quickstart", [report(trial.number, 2, val_accuracy=value)])
-        store.trial_ended("quickstart", result(trial.number), "cpu0")
-        study.tell(trial, value)
-    fail(store, study)
-    complete(store, study, 0.0, StopReason.DIVERGED, activation="elu", learning_rate=50.0)
+    with driving(store, "other") as run:
+        complete(run, 0.99, activation="tanh")
+    with driving(store) as run:
+        fill(run)
     return store
+
+
+def fill(run: StudyRun) -> None:
+    for value, activation in ((0.2, "relu"), (0.4, "relu"), (0.9, "selu"), (0.5, "selu")):
+        trial = start(run, epochs=1, activation=activation)
+        train(run, [report(trial.number, 2, val_accuracy=value)])
+        end(run, result(trial.number))
+        run.study.tell(trial, value)
+    fail(run)
+    complete(run, 0.0, StopReason.DIVERGED, activation="elu", learning_rate=50.0)
 
 
 def rows(store: Store, query: str) -> list[tuple[object, ...]]:

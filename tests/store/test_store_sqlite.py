@@ -6,10 +6,10 @@ import optuna
 import pytest
 from sqlalchemy import text
 from store_contract import StoreContract
-from store_samples import create, fail, report, start
+from store_samples import driving, fail, report, start, train
 
 from sweep.errors import StoreError
-from sweep.store import Store, sqlite
+from sweep.store import Store, StudyRun, sqlite
 
 
 class TestSqliteStore(StoreContract):
@@ -48,7 +48,8 @@ def test_other_engines_of_the_process_are_left_alone(store: Store, tmp_path: Pat
 
 def test_a_study_that_cannot_be_deleted_is_an_error(store: Store, database: Path) -> None:
     # Optuna swallows the error, so a foreign table would make `sweep delete` a silent lie.
-    fail(store, create(store))
+    with driving(store) as run:
+        fail(run)
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("CREATE TABLE mine (trial_id INTEGER REFERENCES trials (trial_id))")
         connection.execute("INSERT INTO mine SELECT trial_id FROM trials")
@@ -58,9 +59,10 @@ def test_a_study_that_cannot_be_deleted_is_an_error(store: Store, database: Path
     assert len(store.trial_rows("quickstart")) == 1
 
 
-def test_a_full_disk(store: Store, database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    study = create(store)
-    trial = start(store, study)
+def test_a_full_disk(
+    store: Store, run: StudyRun, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = start(run)
     with closing(sqlite3.connect(database)) as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
     monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, f"max_page_count = {pages}"))
@@ -81,6 +83,6 @@ def test_a_full_disk(store: Store, database: Path, monkeypatch: pytest.MonkeyPat
         with pytest.raises(StoreError, match="the disk is full"), full.translated():
             optunas.set_user_attr("key", "x" * 100_000)
         assert len(full.log_rows("quickstart", limit=10_000)) == taken
-    store.epochs_finished("quickstart", [report(trial.number, 3)])
+    train(run, [report(trial.number, 3)])
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]

@@ -59,7 +59,11 @@ def _print_study(spec: "StudySpec", rows: Sequence["SpaceRow"], combinations: in
     if spec.budget.epochs is not None:
         budget.append(f"at most {spec.budget.epochs} epochs each")
     if spec.budget.wall_seconds is not None:
-        budget.append(f"at most {duration(spec.budget.wall_seconds)} a run")
+        budget.append(f"at most {duration(spec.budget.wall_seconds)}")
+    if spec.budget.gpu_hours is not None:
+        budget.append(f"at most {spec.budget.gpu_hours:g} GPU hours")
+    if spec.budget.target is not None:
+        budget.append(f"until {spec.objectives[0].metric} {spec.budget.target:g}")
     click.secho(spec.study, bold=True)
     print_fields(
         {

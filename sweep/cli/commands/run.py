@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sweep.cli.advice import warn_of
 from sweep.cli.command import (
     DEFAULT_STORAGE,
     INTERRUPTED,
     SweepCommand,
+    artifacts_option,
     data_dir_option,
     json_option,
+    notify_options,
     set_option,
     storage_option,
 )
@@ -59,36 +62,8 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="Of the Ray cluster; if not given RAY_ADDRESS, that of this machine, or a new one.",
 )
-@click.option(
-    "--artifacts",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    envvar="SWEEP_ARTIFACTS",
-    show_envvar=True,
-    help="Where weights and logs go; beside the SQLite file, or here, if not given.",
-)
-@click.option(
-    "--notify-webhook",
-    metavar="URL",
-    envvar="SWEEP_NOTIFY_WEBHOOK",
-    show_envvar=True,
-    help="POST what happens there as JSON, signed with SWEEP_WEBHOOK_SECRET if that is set.",
-)
-@click.option(
-    "--notify-command",
-    metavar="COMMAND",
-    envvar="SWEEP_NOTIFY_COMMAND",
-    show_envvar=True,
-    help='Run this for what happens: JSON on its input, "$SWEEP_TEXT" in its environment.',
-)
-@click.option(
-    "--notify-on",
-    type=click.Choice(("finish", "new_best", "failure")),
-    multiple=True,
-    envvar="SWEEP_NOTIFY_ON",
-    show_envvar=True,
-    help="What both are told; everything if not given.",
-)
+@artifacts_option
+@notify_options
 @json_option
 def command(
     file: Path,
@@ -106,20 +81,22 @@ def command(
 ) -> int:
     """Run the study in FILE until its budget is spent, or resume it.
 
+    Several runs of a study, also on other machines, share its trials; more join at any time.
     Ctrl-C once finishes the running epochs, saves and says how to resume; twice leaves at once.
     Progress goes to standard error, the winner to standard output.
     """
     from sweep.cli.notices import notify_targets
     from sweep.cli.selection import opened
     from sweep.data import prepare
+    from sweep.driver.budget import Ending
     from sweep.driver.notify import Notifier
     from sweep.driver.stop import StopFlag
     from sweep.executors.backends import check_backend
     from sweep.spec import load_study
-    from sweep.store import artifacts_directory
+    from sweep.store import Wanted, artifacts_directory
 
     spec = load_study(file, overrides)
-    _warn_of(spec)
+    warn_of(spec)
     check_backend(spec.backend)
     check_executor(executor, address)
     targets = notify_targets(notify_webhook, notify_command)
@@ -134,6 +111,7 @@ def command(
     # No study has this name, so that no study's weights lie there.
     logs = directory / "_logs" / spec.study
     with opened(storage, create=True) as store:
+        store.queue.want(spec.study, Wanted.RUN)
         with closing(make_executor(executor, address, workers, spec, data, logs)) as team:
             progress = _search(spec, store, data, directory, team, stop, notifier)
         winner = _winner(store, spec, progress)
@@ -142,9 +120,7 @@ def command(
         print_json(_document(spec, progress, winner, storage, interrupted))
     else:
         _print_end(spec, progress, winner, storage)
-    if progress.finished < progress.asked:
-        why = "stopped" if interrupted else "out of time"
-        note(f"{why} with {progress.finished} of {progress.asked} trials finished; to resume:")
+    if progress.ending is not Ending.TRIALS:
         options = {
             "--data-dir": data_dir,
             "--workers": workers,
@@ -152,15 +128,25 @@ def command(
             "--address": address,
             "--artifacts": artifacts,
         }
-        note("  " + _resume_command(file, overrides, storage, options))
+        _print_rest(progress, _resume_command(file, overrides, storage, options))
     return INTERRUPTED if interrupted else 0
 
 
-def _warn_of(spec: "StudySpec") -> None:
-    from sweep.spec.advice import warnings
+def _print_rest(progress: "Progress", resume: str) -> None:
+    """Say why a run ended before all trials were finished, and how to go on."""
+    from sweep.driver.budget import Ending
 
-    for text in warnings(spec):
-        warn(text)
+    why, more = {
+        Ending.INTERRUPTED: ("stopped", ""),
+        Ending.WALL: ("out of time", " --set budget.wall_seconds=TIME"),
+        Ending.GPU_HOURS: ("out of GPU hours", " --set budget.gpu_hours=HOURS"),
+        Ending.TARGET: ("the target is reached", " --set budget.target=VALUE"),
+    }.get(progress.ending or Ending.INTERRUPTED, (progress.ending, ""))
+    how = "; to resume, with more" if more else "; to resume"
+    if progress.ending is Ending.TARGET:
+        how = "; to search on, for more"
+    note(f"{why} with {progress.finished} of {progress.asked} trials finished{how}:")
+    note(f"  {resume}{more}")
 
 
 def _search(
@@ -231,6 +217,7 @@ def _document(
         "time": asdict(progress.time),
         "trial_epochs": progress.trial_epochs,
         "interrupted": interrupted,
+        "ending": progress.ending and progress.ending.name.lower(),
         "best": winner,
     }
 

@@ -1,0 +1,87 @@
+"""Which study an agent serves: the rules, apart from the database and from the clock.
+
+Every agent serves one study with one device. Of the studies that have work, those of the highest
+priority are served; among them, agents are shared out in proportion to the weights. Where there
+are fewer agents than studies, they take turns: workers' time is shared out in that proportion.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+TURN_SECONDS: Final = 300.0
+"""How long an agent stays with a study, at least, before another one of its priority has a turn.
+
+Leaving one costs the start of a worker, ten seconds or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A study that has trials to train.
+
+    Attributes:
+        name: Its name.
+        priority: The highest is served first.
+        weight: Its share, above 0.
+        used_seconds: Workers' time that it has had.
+    """
+
+    name: str
+    priority: int
+    weight: float
+    used_seconds: float
+
+
+def neediest(candidates: Sequence[Candidate], serving: Mapping[str, int]) -> Candidate | None:
+    """The study that a free agent should serve.
+
+    Args:
+        candidates: Studies that have work, oldest first.
+        serving: How many other agents serve each, by name.
+
+    Returns:
+        Of those of the highest priority the one that has the fewest agents for its weight, then
+        the least time for its weight, then the oldest; None if there is none.
+    """
+    top = max((candidate.priority for candidate in candidates), default=None)
+
+    def need(candidate: Candidate) -> tuple[float, float]:
+        return (
+            serving.get(candidate.name, 0) / candidate.weight,
+            candidate.used_seconds / candidate.weight,
+        )
+
+    return min((c for c in candidates if c.priority == top), key=need, default=None)
+
+
+def successor(
+    current: Candidate,
+    candidates: Sequence[Candidate],
+    serving: Mapping[str, int],
+    served_seconds: float,
+) -> Candidate | None:
+    """The study to which an agent should change from the one that it serves.
+
+    Args:
+        current: The study that it serves.
+        candidates: Studies that have work, oldest first.
+        serving: How many other agents serve each, by name.
+        served_seconds: How long the agent has served `current` without a break.
+
+    Returns:
+        Another study, or None if the agent should stay.
+    """
+    other = neediest([c for c in candidates if c.name != current.name], serving)
+    if other is None or other.priority < current.priority:
+        return None
+    if other.priority > current.priority:
+        return other
+    left = serving.get(current.name, 0) / current.weight
+    joined = (serving.get(other.name, 0) + 1) / other.weight
+    if left >= joined:
+        return other
+    has_less = current.used_seconds / current.weight > other.used_seconds / other.weight
+    has_fewer = serving.get(other.name, 0) / other.weight < (
+        (serving.get(current.name, 0) + 1) / current.weight
+    )
+    return other if has_fewer and has_less and served_seconds >= TURN_SECONDS else None

@@ -1,0 +1,127 @@
+"""Optuna's own tables, for what its API does one row at a time.
+
+What is written here leaves exactly what the API would have left; the tests compare the two.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from optuna.storages._rdb import models
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
+
+TRIALS: Final[Table] = models.TrialModel.__table__
+VALUES: Final[Table] = models.TrialValueModel.__table__
+PARAMS: Final[Table] = models.TrialParamModel.__table__
+INTERMEDIATES: Final[Table] = models.TrialIntermediateValueModel.__table__
+USER_ATTRS: Final[Table] = models.TrialUserAttributeModel.__table__
+SYSTEM_ATTRS: Final[Table] = models.TrialSystemAttributeModel.__table__
+# What, with the trial, a row of each is found by.
+KEYS: Final = {
+    PARAMS: "param_name",
+    INTERMEDIATES: "step",
+    USER_ATTRS: "key",
+    SYSTEM_ATTRS: "key",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrial:
+    """A trial that was made just now and runs.
+
+    Attributes:
+        trial_id: Optuna's id of it.
+        number: Its number.
+        started_at: When it was made, as Optuna writes it.
+        count: Its number among those that are counted, or None if it is not.
+    """
+
+    trial_id: int
+    number: int
+    started_at: datetime
+    count: int | None
+
+
+def make_trial(connection: Connection, study_id: int, counter: str | None) -> NewTrial:
+    """Make a trial that runs, in a transaction that holds the study's lock.
+
+    Args:
+        connection: That of the transaction.
+        study_id: The study.
+        counter: Name of a user attribute that counts such trials from 0, if one is wanted.
+    """
+    of_study = select(func.count()).where(TRIALS.c.study_id == study_id).scalar_subquery()
+    now = datetime.now()
+    values = {"state": TrialState.RUNNING, "datetime_start": now}
+    row = insert(TRIALS).values(study_id=study_id, number=of_study, **values)
+    made = connection.execute(row.returning(TRIALS.c.trial_id, TRIALS.c.number)).one()
+    count = None
+    if counter is not None:
+        count = _count_trial(connection, study_id, made.trial_id, counter)
+    return NewTrial(made.trial_id, made.number, now, count)
+
+
+def _count_trial(connection: Connection, study_id: int, trial_id: int, counter: str) -> int:
+    query = (
+        select(USER_ATTRS.c.value_json)
+        .join(TRIALS, TRIALS.c.trial_id == USER_ATTRS.c.trial_id)
+        .where(TRIALS.c.study_id == study_id, USER_ATTRS.c.key == counter)
+    )
+    values = connection.execute(query).scalars()
+    count = max((int(json.loads(value)) for value in values), default=-1) + 1
+    row = {"trial_id": trial_id, "key": counter, "value_json": json.dumps(count)}
+    connection.execute(insert(USER_ATTRS), row)
+    return count
+
+
+def ids_after(connection: Connection, study_id: int, trial_id: int) -> list[int]:
+    """Ids of the trials of a study that are larger than this one, in order."""
+    query = select(TRIALS.c.trial_id).where(
+        TRIALS.c.study_id == study_id, TRIALS.c.trial_id > trial_id
+    )
+    return list(connection.execute(query.order_by(TRIALS.c.trial_id)).scalars())
+
+
+def start_trial(connection: Connection, trial_id: int) -> None:
+    """A trial that was enqueued runs."""
+    values = {"state": TrialState.RUNNING, "datetime_start": datetime.now()}
+    connection.execute(update(TRIALS).where(TRIALS.c.trial_id == trial_id).values(values))
+
+
+def end_trial(
+    connection: Connection,
+    trial_id: int,
+    state: TrialState,
+    values: Sequence[float] | None,
+    ended_at: datetime,
+) -> None:
+    """A trial has ended, with these objective values if it is complete."""
+    if values is not None:
+        connection.execute(delete(VALUES).where(VALUES.c.trial_id == trial_id))
+        rows = [_value_row(trial_id, place, value) for place, value in enumerate(values)]
+        connection.execute(insert(VALUES), rows)
+    ended = update(TRIALS).where(TRIALS.c.trial_id == trial_id)
+    connection.execute(ended.values(state=state, datetime_complete=ended_at))
+
+
+def _value_row(trial_id: int, objective: int, value: float) -> dict[str, object]:
+    stored, kind = models.TrialValueModel.value_to_stored_repr(value)
+    place = {"trial_id": trial_id, "objective": objective}
+    return place | {"value": stored, "value_type": kind}
+
+
+def state_of(connection: Connection, trial_id: int) -> TrialState:
+    """A trial's state."""
+    query = select(TRIALS.c.state).where(TRIALS.c.trial_id == trial_id)
+    state: TrialState = connection.execute(query).scalar_one()
+    return state
+
+
+def end_of(connection: Connection, trial_id: int) -> datetime | None:
+    """When a trial ended, by the clock of who ended it; None if it did not."""
+    query = select(TRIALS.c.datetime_complete).where(TRIALS.c.trial_id == trial_id)
+    ended_at: datetime | None = connection.execute(query).scalar_one()
+    return ended_at

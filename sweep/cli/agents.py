@@ -38,7 +38,8 @@ class AgentPlan:
         storage: URL of the database.
         device: What it trains on.
         pid: The process that the user started.
-        artifacts: Directory for checkpoints, weights and logs.
+        artifacts: Directory or s3:// address of checkpoints and weights.
+        logs: Directory of the logs of the workers.
         data_dir: Where the images lie, or None.
         studies: Patterns of the names of the studies that it serves.
         idle_exit: Whether it ends when no study has work.
@@ -52,7 +53,8 @@ class AgentPlan:
     storage: str
     device: "Device"
     pid: int
-    artifacts: Path
+    artifacts: str
+    logs: Path
     data_dir: Path | None
     studies: tuple[str, ...]
     idle_exit: bool
@@ -181,6 +183,7 @@ def main() -> int:
         device=plan.device,
         host=socket.gethostname(),
         artifacts=plan.artifacts,
+        logs=plan.logs,
         data_dir=plan.data_dir,
         studies=plan.studies,
         idle_exit=plan.idle_exit,

@@ -101,11 +101,11 @@ def artifacts_option(function: Decorated) -> Decorated:
     """Add `--artifacts`."""
     return click.option(
         "--artifacts",
-        type=click.Path(path_type=Path),
-        metavar="DIR",
+        metavar="PLACE",
         envvar="SWEEP_ARTIFACTS",
         show_envvar=True,
-        help="Where weights and logs go; beside the SQLite file, or here, if not given.",
+        help="Directory or s3://BUCKET/PREFIX of checkpoints and weights; beside the SQLite file, "
+        "or here, if not given.",
     )(function)
 
 

@@ -1,7 +1,6 @@
 """What the trials of a study do, judged and written down: our tables first, Optuna last."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from optuna.trial import TrialState
 
@@ -21,6 +20,7 @@ from sweep.driver.standings import STOP_REASON, Standings
 from sweep.driver.weights import WeightsKeeper
 from sweep.executors.artifacts import Checkpoints
 from sweep.executors.base import Retirement
+from sweep.executors.places import Place
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
 from sweep.store import Store, StudyRun
@@ -32,7 +32,6 @@ class Ledger:
 
     Attributes:
         standings: The study's finished trials.
-        artifacts: Where the files of the study are.
         trial_epochs: Epochs trained by this run.
         concluded: Trials that ran to an end in this run.
     """
@@ -46,7 +45,7 @@ class Ledger:
         data: DataRef,
         watcher: Watcher,
         notifier: Notifier,
-        artifacts: Path,
+        place: Place,
     ) -> None:
         """Take stock of what earlier runs left."""
         self._spec = spec
@@ -55,11 +54,8 @@ class Ledger:
         self._data = data
         self._watcher = watcher
         self._notifier = notifier
-        # Whoever reads its name later may do so from another working directory.
-        directory = (artifacts / spec.study).absolute()
-        self.artifacts = str(directory)
-        self._weights = WeightsKeeper(spec, store, directory)
-        self._checkpoints = CheckpointKeeper(spec.study, store, Checkpoints.at(self.artifacts))
+        self._weights = WeightsKeeper(spec, store, place)
+        self._checkpoints = CheckpointKeeper(spec.study, store, Checkpoints.at(place.address))
         maximize = spec.objectives[0].direction == "maximize"
         self._space = space
         self.standings = Standings.of(run.study.get_trials(deepcopy=False), space, maximize)

@@ -13,9 +13,8 @@ from sweep.driver.sampling import check_sampler, make_pruner
 from sweep.driver.source import Grouping, TrialSource
 from sweep.driver.stop import StopFlag
 from sweep.driver.timing import TimeKeeper
-from sweep.executors.base import (
-    Executor,
-)
+from sweep.executors.base import Executor
+from sweep.executors.places import place_of
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
 from sweep.store import Store
@@ -28,7 +27,7 @@ def run_study(
     executor: Executor,
     data: DataRef,
     watcher: Watcher,
-    artifacts: Path,
+    artifacts: Path | str,
     stop: StopFlag,
     grouping: Grouping | None = None,
     notifier: Notifier | None = None,
@@ -47,7 +46,8 @@ def run_study(
         executor: Who trains; started here if there is anything to train, and closed.
         data: What to train on.
         watcher: Is told how it goes.
-        artifacts: Directory for checkpoints and for the weights of the best trials.
+        artifacts: Directory or `s3://BUCKET/PREFIX` for checkpoints and for the weights of the
+            best trials; a directory is made.
         stop: Ends the run early.
         grouping: Trials of equal groups are preferably trained by the same worker; those that
             the study's engine trains in one program if not given.
@@ -58,13 +58,17 @@ def run_study(
         The last progress.
 
     Raises:
-        UsageError: The sampler needs a package that is not installed.
+        UsageError: The sampler needs a package that is not installed, or nothing can be written to
+            `artifacts`.
+        SweepError: `artifacts` cannot be reached.
         StudyMismatchError: The study exists with another space, objective or data.
         StoreError: The database cannot be used.
         ExecutorError: Workers cannot be started or kept alive.
     """
     space = SearchSpace.from_spec(spec)
     check_sampler(spec)
+    place = place_of(artifacts, spec.study)
+    place.check()
     # Optuna's own calls meet full disks and locked files too.
     times = TimeKeeper(len(executor.workers))
     with store.translated():
@@ -76,8 +80,8 @@ def run_study(
     with store.driving(spec.study, times.split()) as run, store.translated():
         run.study.pruner = make_pruner(spec, run.finished)
         notifier = notifier or Notifier(spec.study, ())
-        ledger = Ledger(spec, space, run, store, data, watcher, notifier, artifacts)
-        source = TrialSource(spec, space, run, store, grouping, ledger.artifacts)
+        ledger = Ledger(spec, space, run, store, data, watcher, notifier, place)
+        source = TrialSource(spec, space, run, store, grouping, place.address)
         loop = Loop(spec, run, ledger, source, executor, data, watcher, stop, times, waits=waits)
         loop.look_around()
         if loop.ending is not None:

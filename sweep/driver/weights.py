@@ -2,14 +2,12 @@
 
 import logging
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
-from sweep.errors import UsageError
+from sweep.errors import SweepError
+from sweep.executors.places import File, Place
 from sweep.spec.model import StudySpec
-from sweep.spec.names import is_kept_weights
 from sweep.store import Store
 
 logger = logging.getLogger(__name__)
@@ -28,26 +26,24 @@ class WeightsKeeper:
     as are to be kept.
     """
 
-    def __init__(self, spec: StudySpec, store: Store, directory: Path) -> None:
+    def __init__(self, spec: StudySpec, store: Store, place: Place) -> None:
         """Take stock of what other runs kept.
 
         Args:
             spec: The study.
             store: Names the files kept.
-            directory: Where they lie; made if missing.
+            place: Where they lie; it is there and can be written.
 
         Raises:
-            UsageError: It cannot be made, or nothing can be written in it.
+            SweepError: What lies there cannot be listed.
         """
         self._study = spec.study
         self._keep = spec.keep_weights
         self._sign = 1.0 if spec.objectives[0].direction == "maximize" else -1.0
         self._store = store
-        # Whoever reads the names later may do so from another working directory.
-        self._directory = directory = directory.absolute()
+        self._place = place
         self._values: dict[int, float] = {}
-        self._files: dict[int, Path] = {}
-        _make(directory)
+        self._files: dict[int, File] = {}
         # Listed first: whatever is written later belongs to a trial that is open still.
         left = self._of_trials()
         rows = store.trial_rows(spec.study)
@@ -66,25 +62,30 @@ class WeightsKeeper:
         if not (row["weights"] and row["values"]):
             return
         self._values[number] = row["values"][0]
-        path = Path(row["weights"]).absolute()
-        if is_kept_weights(path, self._study, number):
-            self._files[number] = path
+        file = self._place.kept_weights(row["weights"], self._study, number)
+        if file is not None:
+            self._files[number] = file
         else:
-            logger.warning("trial %d names weights at %s: left", number, path)
+            logger.warning("trial %d names weights at %s: left", number, row["weights"])
 
     def tidy(self, number: int) -> None:
         """Remove files of a trial's weights that it does not name, if it has ended."""
         kept = self._files.get(number)
-        left = {path: n for path, n in self._of_trials().items() if n == number and path != kept}
+        try:
+            found = self._of_trials()
+        except SweepError as error:
+            logger.warning("files of trial %d may be left: %s", number, error)
+            return
+        left = {file: n for file, n in found.items() if n == number and file != kept}
         if left:
             self._remove_unnamed(left, [self._store.trial_row(self._study, number)])
 
-    def _of_trials(self) -> dict[Path, int]:
+    def _of_trials(self) -> dict[File, int]:
         """The files of weights, whole or not, with the numbers of their trials."""
-        found = ((path, _OURS.fullmatch(path.name)) for path in self._directory.iterdir())
-        return {path: int(match[1]) for path, match in found if match}
+        found = ((name, _OURS.fullmatch(name)) for name in self._place.names())
+        return {self._place.file(name): int(match[1]) for name, match in found if match}
 
-    def _remove_unnamed(self, left: Mapping[Path, int], rows: Sequence[Mapping[str, Any]]) -> None:
+    def _remove_unnamed(self, left: Mapping[File, int], rows: Sequence[Mapping[str, Any]]) -> None:
         """Remove files that no trial names, those of open trials excepted.
 
         Args:
@@ -92,13 +93,17 @@ class WeightsKeeper:
             rows: The trials, all of those numbers that exist.
         """
         is_open = {row["number"] for row in rows if row["state"] in _OPEN}
-        named = {Path(row["weights"]).absolute() for row in rows if row["weights"]}
-        for path, number in left.items():
-            if number not in is_open and path not in named:
-                logger.info("removing %s, which no trial names", path)
-                path.unlink(missing_ok=True)
+        named = {
+            self._place.kept_weights(row["weights"], self._study, row["number"])
+            for row in rows
+            if row["weights"]
+        }
+        for file, number in left.items():
+            if number not in is_open and file not in named:
+                logger.info("removing %s, which no trial names", file)
+                self._remove(file)
 
-    def place_for(self, number: int, value: float) -> Path | None:
+    def place_for(self, number: int, value: float) -> File | None:
         """Where to save the weights of a trial of this value, or None if it is not good enough."""
         better = sum(self._sign * other >= self._sign * value for other in self._values.values())
         return self._path(number) if better < self._keep else None
@@ -113,23 +118,16 @@ class WeightsKeeper:
         ranked = sorted(self._values, key=lambda n: (-self._sign * self._values[n], n))
         for surplus in ranked[self._keep :]:
             self._store.weights_dropped(self._study, surplus)
-            if path := self._files.pop(surplus, None):
-                path.unlink(missing_ok=True)
+            if file := self._files.pop(surplus, None):
+                self._remove(file)
             del self._values[surplus]
 
-    def _path(self, number: int) -> Path:
-        return self._directory / f"trial-{number}.keras"
+    def _remove(self, file: File) -> None:
+        """Remove a file, now or by the next run."""
+        try:
+            self._place.remove(file)
+        except SweepError as error:
+            logger.warning("%s is still there: %s", file, error)
 
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        raise UsageError(
-            "the directory for weights and logs cannot be written",
-            where=str(directory),
-            received=error.strerror,
-            next_step="name another one with --artifacts",
-        ) from error
+    def _path(self, number: int) -> File:
+        return self._place.file(f"trial-{number}.keras")

@@ -1,7 +1,6 @@
 """Where the checkpoints of a study's trials are kept: behind Optuna's artifact store interface.
 
-Files of this machine, or of a disk that many share, are what there is now. Any other of Optuna's
-stores, such as `Boto3ArtifactStore`, does as well.
+In files of this machine or of a disk that many share, or in an S3-compatible store.
 """
 
 import io
@@ -15,7 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 from optuna.artifacts import FileSystemArtifactStore
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from sweep.errors import CheckpointError
+from sweep.errors import CheckpointError, SweepError
+from sweep.executors.s3_address import S3Address, is_s3
 
 if TYPE_CHECKING:
     from optuna.artifacts._protocol import ArtifactStore
@@ -74,8 +74,16 @@ class Checkpoints:
 
     @classmethod
     def at(cls, place: str) -> "Checkpoints":
-        """Those in a directory."""
-        return cls(WholeFiles(Path(place)))
+        """Those in a directory, or under an address of S3.
+
+        Raises:
+            UsageError: The address cannot be read, or S3 cannot be used here.
+        """
+        if not is_s3(place):
+            return cls(WholeFiles(Path(place)))
+        from sweep.executors.s3 import S3Objects
+
+        return cls(S3Objects(S3Address.parse(place)))
 
     def write(self, name: str, content: bytes) -> None:
         """Write a checkpoint over the older one of its name.
@@ -140,6 +148,9 @@ def _must_be_name(name: str) -> None:
 
 
 def _failed(what: str, name: str, error: Exception) -> CheckpointError:
+    if isinstance(error, SweepError):
+        parts = (error.what, error.where, error.received)
+        return CheckpointError(what, where=name, received=", ".join(filter(None, parts)))
     return CheckpointError(what, where=name, received=f"{type(error).__name__}: {error}")
 
 

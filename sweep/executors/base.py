@@ -18,8 +18,8 @@ After `TrialFailed` it goes on with the trials it has left, and waits if there a
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from sweep.executors.places import File
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
 
@@ -29,7 +29,7 @@ class Retirement:
 
     number: int
     reason: StopReason
-    save_to: Path | None = None
+    save_to: File | None = None
 
 
 @dataclass(frozen=True, slots=True)

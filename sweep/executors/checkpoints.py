@@ -9,9 +9,10 @@ from typing import Final
 
 from sweep.engines.base import Engine
 from sweep.engines.checkpoint import Checkpoint
-from sweep.errors import CheckpointError
+from sweep.errors import CheckpointError, SweepError, UsageError
 from sweep.executors.artifacts import Checkpoints, next_name
 from sweep.executors.base import Retirement
+from sweep.executors.upload import saved_to
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
 _log = logging.getLogger(__name__)
@@ -20,6 +21,9 @@ _log = logging.getLogger(__name__)
 LEAST_SECONDS: Final = 20.0
 # Of the time: what the checkpoints of all trials of a worker may cost. They become rarer else.
 MOST_SHARE: Final = 0.02
+# Of the time: what tries that fail may cost, as where a store answers nobody.
+_MOST_FAILING_SHARE: Final = 0.1
+_QUICK_FAILURE_SECONDS: Final = 1.0
 _REASON_CHARACTERS = 300
 
 
@@ -58,6 +62,9 @@ class TrialCheckpoints:
         self._engine = engine
         self._courses: dict[int, _Course] = {}
         self._cost_seconds = 0.0
+        self._places: dict[str, Checkpoints] = {}
+        self._failure = ""
+        self._retry_at = 0.0
 
     def admit(self, task: TrialTask) -> None:
         """Place a trial in a slot; see `Engine.admit`."""
@@ -88,7 +95,9 @@ class TrialCheckpoints:
         name = None
         if reason is StopReason.INTERRUPTED and course is not None and not course.is_saved:
             name = self._write(course)
-        result = self._engine.retire(number, reason, retirement.save_to)
+        result = saved_to(
+            retirement.save_to, lambda path: self._engine.retire(number, reason, path)
+        )
         if course is None:
             return result
         remark = _joined(result.remark, course.remark, course.failure)
@@ -98,7 +107,7 @@ class TrialCheckpoints:
         """Let a trial go on from its checkpoint, if that is possible; else note why not."""
         task = course.task
         try:
-            checkpoint = _read(task)
+            checkpoint = self._read(task)
             self._engine.admit(task, checkpoint)
         except CheckpointError as error:
             _log.warning("trial %d begins anew", task.number, exc_info=error)
@@ -121,40 +130,56 @@ class TrialCheckpoints:
         if task.artifacts is None:
             return None
         started = time.monotonic()
+        if started < self._retry_at:
+            course.failure = f"no checkpoint after epoch {course.epoch}: {self._failure}"
+            return None
         name = next_name(task.number, course.last)
         course.seconds = 0.0
         try:
             checkpoint = self._engine.checkpoint(task.number)
             remark = _joined(checkpoint.remark, course.remark)
             content = replace(checkpoint, remark=remark).to_bytes()
-            Checkpoints.at(task.artifacts).write(name, content)
+            self._place(task.artifacts).write(name, content)
         except Exception as error:  # noqa: BLE001 - the trial trains on without
             _log.warning("trial %d has no checkpoint", task.number, exc_info=error)
-            course.failure = f"no checkpoint after epoch {course.epoch}: {_brief(error)}"
+            self._failure = _brief(error)
+            course.failure = f"no checkpoint after epoch {course.epoch}: {self._failure}"
+            now = time.monotonic()
+            if now - started > _QUICK_FAILURE_SECONDS:
+                self._retry_at = now + (now - started) / _MOST_FAILING_SHARE
             return None
         course.last, course.is_saved, course.failure = name, True, ""
         self._cost_seconds = time.monotonic() - started
         return name
 
+    def _read(self, task: TrialTask) -> Checkpoint:
+        """The checkpoint of a trial, of the epoch that its study knows of, or an earlier one."""
+        if task.artifacts is None or task.checkpoint is None:
+            raise CheckpointError("there is no place of checkpoints to read from")
+        try:
+            content = self._place(task.artifacts).read(task.checkpoint)
+        except UsageError as error:
+            raise CheckpointError(error.what, received=error.received) from error
+        checkpoint = Checkpoint.from_bytes(content)
+        if checkpoint.epoch > task.checkpoint_epoch:
+            raise CheckpointError(
+                "the checkpoint is later than its study knows of",
+                expected=f"epoch {task.checkpoint_epoch}",
+                received=f"epoch {checkpoint.epoch}",
+            )
+        return checkpoint
 
-def _read(task: TrialTask) -> Checkpoint:
-    """The checkpoint of a trial, of the epoch that its study knows of, or an earlier one."""
-    if task.artifacts is None or task.checkpoint is None:
-        raise CheckpointError("there is no place of checkpoints to read from")
-    checkpoint = Checkpoint.from_bytes(Checkpoints.at(task.artifacts).read(task.checkpoint))
-    if checkpoint.epoch > task.checkpoint_epoch:
-        raise CheckpointError(
-            "the checkpoint is later than its study knows of",
-            expected=f"epoch {task.checkpoint_epoch}",
-            received=f"epoch {checkpoint.epoch}",
-        )
-    return checkpoint
+    def _place(self, artifacts: str) -> Checkpoints:
+        """The place of checkpoints, whose client is made once."""
+        if artifacts not in self._places:
+            self._places[artifacts] = Checkpoints.at(artifacts)
+        return self._places[artifacts]
 
 
 def _brief(error: Exception) -> str:
     """What is wrong, on one line."""
     parts = [str(error)]
-    if isinstance(error, CheckpointError):
+    if isinstance(error, SweepError):
         parts = [error.what, error.received or ""]
     return textwrap.shorten(_joined(*parts), _REASON_CHARACTERS, placeholder=" ...")
 

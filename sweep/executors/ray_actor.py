@@ -25,6 +25,7 @@ from sweep.executors.base import Directive, Event, Retirement, TrialRetired
 from sweep.executors.devices import Device, find_cores, find_gpus
 from sweep.executors.handle import WorkerPlan, WorkerProcess, own_search_path
 from sweep.executors.program_cache import program_cache
+from sweep.executors.s3_address import is_s3
 from sweep.executors.shipment import Files, Shipment, unpack
 from sweep.trial import TrialTask
 
@@ -176,8 +177,8 @@ class WorkerActor:
         return elapsed
 
     def _keep_here(self, retirement: Retirement) -> Retirement:
-        """Have weights saved on this node: the driver's directory may not be here."""
-        if retirement.save_to is None:
+        """Have weights saved on this node: the driver's directory may not be here, S3 is."""
+        if not isinstance(retirement.save_to, Path):
             return retirement
         directory = self._directory / str(retirement.number)
         directory.mkdir(exist_ok=True)
@@ -187,6 +188,8 @@ class WorkerActor:
         weights = {}
         for event in events:
             if isinstance(event, TrialRetired) and event.result.weights is not None:
+                if is_s3(event.result.weights):
+                    continue
                 path = Path(event.result.weights)
                 weights[event.result.number] = path.read_bytes()
                 path.unlink()
@@ -211,7 +214,8 @@ class WorkerActor:
 
 def _reachable(task: TrialTask) -> TrialTask:
     """The task, without the place of checkpoints if this node does not share it."""
-    if task.artifacts is None or Path(task.artifacts).is_dir():
+    place = task.artifacts
+    if place is None or is_s3(place) or Path(place).is_dir():
         return task
     return replace(task, artifacts=None)
 

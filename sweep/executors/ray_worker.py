@@ -55,7 +55,7 @@ class RayWorker(WatchedWorker):
     def send(self, directive: Directive) -> None:
         """Pass a directive on, without waiting and without asking whether it is wanted."""
         for retirement in directive.retire:
-            if retirement.save_to is not None:
+            if isinstance(retirement.save_to, Path):
                 self._save_to[retirement.number] = retirement.save_to
         self._actor.direct.remote(self._sent, directive)
         self._sent += 1

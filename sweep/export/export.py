@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from sweep.errors import SweepError, UsageError
+from sweep.executors.places import content_of, kept_file
 from sweep.export.config import render_json, render_yaml
 from sweep.export.files import write_file
 from sweep.export.script import render_script
 from sweep.export.subject import Subject, subjects
-from sweep.spec.names import file_name, is_kept_weights
+from sweep.spec.names import file_name
 from sweep.store import Store
 
 Format = Literal["yaml", "json", "python", "keras"]
@@ -67,9 +68,7 @@ def export_trials(
     exported: list[tuple[int, str | Path]] = []
     for subject in chosen:
         content = (
-            _kept_weights(subject).read_bytes()
-            if format == "keras"
-            else RENDERERS[format](subject).encode()
+            _kept_weights(subject) if format == "keras" else RENDERERS[format](subject).encode()
         )
         path = _path(subject, format, output, several=top is not None)
         write_file(path, content, force=force)
@@ -91,34 +90,40 @@ def _path(subject: Subject, format: Format, output: Path | None, *, several: boo
     return output / name if several or output.is_dir() else output
 
 
-def _kept_weights(subject: Subject) -> Path:
-    path = subject.row["weights"]
+def _kept_weights(subject: Subject) -> bytes:
+    """The file of a trial's kept weights, which the study's engine wrote."""
+    address = subject.row["weights"]
     study, number = subject.record.name, subject.number
+    where = f"trial {number} of {study}"
     retrain = (
         f"sweep export {study} --trial {number} --format yaml -o trial-{number}.yaml, then "
         f"sweep train trial-{number}.yaml makes them again"
     )
-    if path is None:
+    if address is None:
         raise UsageError(
             "the trained weights of the trial were not kept",
-            where=f"trial {number} of {study}",
+            where=where,
             expected=f"one of the best {subject.spec.keep_weights} complete trials (keep_weights)",
             received=subject.outcome,
             next_step=retrain,
         )
-    if not is_kept_weights(Path(path), study, number):
+    file = kept_file(address, study, number)
+    if file is None:
         raise SweepError(
             "the database names a file that holds no kept weights",
-            where=f"trial {number} of {study}",
+            where=where,
             expected=f"a path that ends in {study}/trial-{number}.keras",
-            received=str(path),
+            received=str(address),
             next_step=retrain,
         )
-    if not Path(path).is_file():
+    content = content_of(file)
+    if content is None:
         raise SweepError(
             "the file of the trained weights is not there",
-            where=f"trial {number} of {study}",
-            expected=f"{path}",
-            next_step=f"go to the directory in which the study ran, or: {retrain}",
+            where=where,
+            expected=str(file),
+            next_step=f"go to the directory in which the study ran, or: {retrain}"
+            if isinstance(file, Path)
+            else retrain,
         )
-    return Path(path)
+    return content

@@ -36,7 +36,8 @@ class AgentOptions:
     Attributes:
         device: What it trains on.
         host: Name of its machine.
-        artifacts: Directory for checkpoints, weights and logs.
+        artifacts: Directory or s3:// address of checkpoints and weights.
+        logs: Directory of the logs of the workers.
         data_dir: Where the images lie, or None to look where they usually do.
         studies: Patterns of the names of the studies that it serves, with `*` and `?`.
         idle_exit: End when no study has work.
@@ -47,7 +48,8 @@ class AgentOptions:
 
     device: Device
     host: str
-    artifacts: Path
+    artifacts: str
+    logs: Path
     data_dir: Path | None = None
     studies: tuple[str, ...] = ("*",)
     idle_exit: bool = False
@@ -170,7 +172,7 @@ class Agent:
         spec = parse_study(study.spec, source=f"study {study.name}")
         check_backend(spec.backend)
         data = prepare(spec.data, data_dir=options.data_dir, progress=self._say)
-        logs = options.artifacts / "_logs" / spec.study
+        logs = options.logs / spec.study
         executor = ProcessExecutor(
             spec.engine,
             data,

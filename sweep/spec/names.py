@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from pathlib import Path
+from pathlib import PurePath
 from typing import Final
 
 STUDY_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -24,7 +24,7 @@ def file_name(study: str) -> str:
     return f"study-{re.sub(r'[^A-Za-z0-9_-]+', '_', study)[:40]}-{digest[:12]}"
 
 
-def is_kept_weights(path: Path, study: str, number: int) -> bool:
+def is_kept_weights(path: PurePath, study: str, number: int) -> bool:
     """Whether a path is one that weights of a trial are kept under, in whatever directory.
 
     Nothing else is copied or removed, whatever the database names.

@@ -39,11 +39,13 @@ class Meaning:
         what: One sentence that says what went wrong.
         received: The database's own words.
         next_step: What the user can do about it.
+        expected: What would have been right.
     """
 
     what: str
     received: str
     next_step: str | None = None
+    expected: str | None = None
 
 
 class Patience:
@@ -253,6 +255,7 @@ class Database(ABC):
             raise StoreError(
                 meaning.what,
                 where=self.where,
+                expected=meaning.expected,
                 received=meaning.received,
                 next_step=meaning.next_step,
             ) from error

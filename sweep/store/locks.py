@@ -1,5 +1,6 @@
 """Locks between processes of one machine, released by the kernel however their holder ends."""
 
+import errno
 import fcntl
 import os
 import socket
@@ -66,11 +67,17 @@ def file_lock(path: Path, *, wait: bool) -> Iterator[None]:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         except OSError as error:
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             raise StoreError(
-                "the lock file of the database cannot be written",
+                "the disk is full"
+                if is_full
+                else "the lock file of the database cannot be written",
                 where=str(path),
+                expected=f"room in {path.parent}, and the right to make a file there",
                 received=str(error),
-                next_step="check the space on the disk, and your access to the directory",
+                next_step="free some space"
+                if is_full
+                else "give yourself that right, or name another --storage",
             ) from error
         yield
 

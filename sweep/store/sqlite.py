@@ -6,6 +6,7 @@ SIGKILL, loses no committed transaction; a power loss or a crash of the operatin
 the last ones, never the consistency of the file.
 """
 
+import os
 import sqlite3
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -24,6 +25,11 @@ from sweep.store.locks import Holder, file_holder, file_lock
 BUSY_SECONDS: Final = 60.0
 PRAGMAS: Final = ("foreign_keys = ON", "synchronous = NORMAL")
 
+_FULL: Final = "SQLITE_FULL"
+# Where there is no room for the logs, SQLite says no more than that reading or writing failed.
+_LOG_BYTES: Final = 1 << 16
+_REFUSED: Final = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")
+
 # By the beginning of SQLite's name for the error, the special before the general.
 _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
     ("SQLITE_NOTADB", "the file is not an SQLite database", "name another file"),
@@ -32,7 +38,6 @@ _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
         "the database is damaged",
         "restore a copy, or save what can be read with `sqlite3 FILE .recover`",
     ),
-    ("SQLITE_FULL", "the disk is full", "free some space; `sweep run` then goes on"),
     (
         "SQLITE_READONLY",
         "the database cannot be written",
@@ -173,10 +178,40 @@ class SqliteDatabase(Database):
         """What SQLite's name for the error means."""
         cause = innermost(error)
         name = getattr(cause, "sqlite_errorname", "")
+        free = self._free_bytes()
+        if name.startswith(_FULL) or (name.startswith("SQLITE_IOERR") and free < _LOG_BYTES):
+            return Meaning(
+                "the disk is full",
+                f"{cause}; {free >> 10} KiB are free in {self.path.parent}",
+                "free some space; `sweep run` then goes on",
+                "room for the file and for the logs that SQLite keeps beside it",
+            )
+        if name.startswith(_REFUSED) and (refused := self._unwritable()):
+            return Meaning(
+                "the database cannot be written",
+                f"{cause}; no right to write {', '.join(refused)}",
+                "give yourself that right, or copy the database to a place where you have it",
+                "the right to write the file, the logs that SQLite keeps beside it and the "
+                "directory, which reading needs too",
+            )
         for beginning, what, next_step in _MEANINGS:
             if name.startswith(beginning):
                 return Meaning(what, str(cause), next_step)
         return Meaning("the database refused a statement", str(cause))
+
+    def _free_bytes(self) -> int:
+        system = os.statvfs(self.path.parent)
+        return system.f_bavail * system.f_frsize
+
+    def _unwritable(self) -> list[str]:
+        """What is there of the database that this process must not write.
+
+        A log is made with the rights of the file, and keeps them when the file gets others.
+        """
+        path = self.path
+        logs = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+        there = [p for p in (path.parent, path, *logs) if p.exists()]
+        return [str(p) for p in there if not os.access(p, os.W_OK)]
 
     @property
     def raises(self) -> tuple[type[Exception], ...]:

@@ -1,7 +1,8 @@
 """A study on real worker processes with the numpy engine; as a program, to be killed.
 
-Arguments of the program: a directory (it holds everything), the number of workers and the factory
-of engines. The study file is `study.yaml` in the directory.
+Arguments of the program: a directory (it holds everything), the number of workers, the factory of
+engines, and the place of artifacts if they are not to lie there too. The study file is in the
+directory: `study.yaml`.
 """
 
 import sys
@@ -60,6 +61,7 @@ class Host:
     factory: str = "softmax_engine:make_engine"
     engine: str = "softmax"
     grouping: Grouping | None = None
+    place: str | None = None
 
     @property
     def url(self) -> str:
@@ -91,7 +93,7 @@ class Host:
                 executor=executor,
                 data=data,
                 watcher=listener,
-                artifacts=self.artifacts,
+                artifacts=self.place or self.artifacts,
                 stop=listener.stop,
                 grouping=self.grouping,
             )
@@ -106,5 +108,5 @@ def study_of(text: str = STUDY, *overrides: str) -> StudySpec:
 
 if __name__ == "__main__":
     home = Path(sys.argv[1])
-    host = Host(home, factory=sys.argv[3])
+    host = Host(home, factory=sys.argv[3], place=sys.argv[4] if sys.argv[4:] else None)
     host.run(study_of((home / "study.yaml").read_text()), workers=int(sys.argv[2]))

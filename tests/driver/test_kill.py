@@ -38,9 +38,10 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def start(host: Host, workers: int = 1) -> subprocess.Popen[bytes]:
+    place = [] if host.place is None else [host.place]
     paths = [str(PROGRAM.parent), str(PROGRAM.parent.parent / "executors"), *sys.path]
     return subprocess.Popen(
-        [sys.executable, str(PROGRAM), str(host.directory), str(workers), host.factory],
+        [sys.executable, str(PROGRAM), str(host.directory), str(workers), host.factory, *place],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in paths if path)},
         stderr=subprocess.PIPE,
     )

@@ -9,7 +9,7 @@ from optuna.trial import Trial, TrialState
 from study_host import STUDY, Host, study_of
 
 from sweep.driver.weights import WeightsKeeper
-from sweep.errors import UsageError
+from sweep.executors.places import Directory
 from sweep.store import Store, StudyRun
 from sweep.store.records import TimeSplit
 from sweep.trial import StopReason, TrialConfig, TrialResult, TrialTask
@@ -31,7 +31,9 @@ def store(host: Host) -> Iterator[Store]:
 
 
 def keeper(store: Store, directory: Path, keep: int) -> WeightsKeeper:
-    return WeightsKeeper(study_of(STUDY, f"keep_weights={keep}"), store, directory)
+    place = Directory(directory)
+    place.check()
+    return WeightsKeeper(study_of(STUDY, f"keep_weights={keep}"), store, place)
 
 
 def named(store: Store) -> list[Path]:
@@ -126,14 +128,6 @@ def test_names_hold_in_any_working_directory(
     monkeypatch.chdir(tmp_path)
     place = keeper(store, Path("relative"), keep=4).place_for(7, 0.0)
     assert place == tmp_path / "relative" / "trial-7.keras"
-
-
-def test_a_directory_that_cannot_be_made_is_named(store: Store, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot be written") as caught:
-        keeper(store, tmp_path / "file" / "colours", keep=1)
-    assert caught.value.where == str(tmp_path / "file" / "colours")
-    assert "--artifacts" in str(caught.value.next_step)
 
 
 @pytest.mark.parametrize("name", ["key", "colours/notes.txt", "other/trial-{number}.keras"])

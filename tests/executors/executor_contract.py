@@ -3,13 +3,15 @@
 The processes are real and so are the signals. A test waits for events, never for a time.
 """
 
+import io
 import os
 import random
 import signal
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 import psutil
@@ -30,7 +32,11 @@ from sweep.executors.base import (
     WorkerLost,
     WorkerReady,
 )
+from sweep.executors.s3_address import S3Address
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
+
+if TYPE_CHECKING:
+    from s3_server import TestBucket
 
 PATIENCE_SECONDS = 60.0
 Kind = TypeVar("Kind", bound=Event)
@@ -131,6 +137,34 @@ class ExecutorContract:
         assert np.load(kept).shape == (108, 3)
         reports = talk.expect(CohortReported).reports
         assert [(r.number, r.epoch) for r in reports] == [(2, 2), (3, 1)]
+
+    def test_a_trial_goes_on_from_s3_on_another_worker(
+        self, launch: Launch, data: DataRef, s3: "TestBucket"
+    ) -> None:
+        engine = faults.make_engine("softmax", data, "here")
+        engine.admit(task(1, epochs=4))
+        expected = [report for _ in range(4) for report in engine.run_epoch()]
+        talk = launch(factory="softmax_engine:make_engine_that_saves_every_epoch")
+        worker = talk.expect(WorkerReady).worker
+        training = replace(task(1, epochs=4), artifacts=s3.address)
+        talk.direct(worker, training)
+        talk.expect(CohortReported)
+        talk.direct(worker)
+        (second,) = talk.expect(CohortReported).reports
+        assert (second.checkpoint, second.epoch) == ("checkpoint-1-b", 2)
+        talk.executor.close()
+        talk = launch()
+        worker = talk.expect(WorkerReady).worker
+        talk.direct(worker, replace(training, checkpoint=second.checkpoint, checkpoint_epoch=2))
+        reports = list(talk.expect(CohortReported).reports)
+        talk.direct(worker)
+        reports += talk.expect(CohortReported).reports
+        assert metrics(reports) == metrics(expected[2:])
+        file = S3Address.parse(s3.address).under("trial-1.keras")
+        talk.direct(worker, retire=(Retirement(1, StopReason.COMPLETED, file),))
+        result = talk.expect(TrialRetired).result
+        assert (result.weights, result.remark) == (str(file), "")
+        assert np.load(io.BytesIO(s3.content(file.key))).shape == (108, 3)
 
     def test_a_worker_tells_training_from_compiling(self, launch: Launch) -> None:
         talk = launch("faulty")

@@ -1,9 +1,10 @@
 """A real Ray cluster on this machine, several nodes of one CPU each, for tests."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -74,10 +75,12 @@ class Nodes:
 
 
 @contextmanager
-def ray_nodes(count: int, directory: Path) -> Iterator[Nodes]:
-    """A cluster of so many nodes, whose caches are in the directory."""
+def ray_nodes(
+    count: int, directory: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Nodes]:
+    """A cluster of so many nodes, whose caches are in the directory, with more environment."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**_ENVIRONMENT, "SWEEP_CACHE_DIR": ""}.items():
+        for name, value in {**_ENVIRONMENT, **environment, "SWEEP_CACHE_DIR": ""}.items():
             patch.setenv(name, value)
         nodes = Nodes(count, directory)
         try:

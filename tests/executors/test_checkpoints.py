@@ -11,6 +11,7 @@ from softmax_engine import SoftmaxEngine
 
 from sweep.data import DataRef
 from sweep.engines.checkpoint import Checkpoint
+from sweep.errors import CheckpointError
 from sweep.executors import checkpoints
 from sweep.executors.artifacts import Checkpoints
 from sweep.executors.base import Retirement
@@ -184,6 +185,36 @@ def test_a_trial_trains_on_when_its_checkpoint_cannot_be_written(
     (tmp_path / "artifacts").unlink()
     slots.epoch(seconds=21.0)
     assert slots.retire(1).remark == "", "there is one by now"
+
+
+def test_a_place_that_answers_slowly_and_in_vain_is_not_asked_all_the_time(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty seconds in vain, once in five minutes, whatever the number of trials."""
+    now, tries = 0.0, 0
+
+    def write(self: Checkpoints, name: str, content: bytes) -> None:
+        nonlocal now, tries
+        tries += 1
+        now += 30.0
+        raise CheckpointError("a checkpoint cannot be written", received="no answer")
+
+    monkeypatch.setattr(checkpoints, "time", SimpleNamespace(monotonic=lambda: now))
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoints, "write", write)
+        for number in range(4):
+            slots.trials.admit(slots.task(number))
+        slots.epoch(seconds=25.0)
+        assert (tries, now) == (1, 30.0)
+        now = 329.0
+        slots.epoch(seconds=25.0)
+        assert slots.retire(3).remark == (
+            "no checkpoint after epoch 2: a checkpoint cannot be written; no answer"
+        )
+        assert tries == 1
+    now = 331.0
+    assert all(report.checkpoint is not None for report in slots.epoch(seconds=1.0))
+    assert slots.retire(1).remark == ""
 
 
 def test_another_kind_of_device_is_remarked_on(data: DataRef, tmp_path: Path) -> None:

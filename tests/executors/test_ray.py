@@ -24,6 +24,7 @@ from executor_contract import (
     wait_until,
 )
 from ray_nodes import Nodes, ray_nodes
+from s3_server import S3Server
 
 from sweep.data import DataRef
 from sweep.data.arrays import Arrays
@@ -42,8 +43,8 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def cluster(caches: Path) -> Iterator[Nodes]:
-    with ray_nodes(2, caches) as nodes:
+def cluster(caches: Path, s3_server: S3Server) -> Iterator[Nodes]:
+    with ray_nodes(2, caches, s3_server.environment) as nodes:
         yield nodes
 
 

@@ -16,18 +16,20 @@ from sweep.cli.text import plural
 def command(study: str, yes: bool, storage: str) -> int:
     """Delete STUDY from the database, its trials and epochs with it.
 
-    Files of kept weights stay where they are.
+    Files of kept weights stay where they are, which is said.
     """
     from sweep.cli.selection import opened, pick_study
 
     with opened(storage) as store:
         name = pick_study(store, study)
-        count = len(store.trial_rows(name))
-        trials = plural(count, "trial")
+        rows = store.trial_rows(name)
+        trials = plural(len(rows), "trial")
         if not yes and not _confirmed(f"delete study {name} with {trials} from {store.safe_url}?"):
             note("nothing deleted")
             return 1
         store.delete_study(name)
+    for place in sorted({row["weights"].rpartition("/")[0] for row in rows if row["weights"]}):
+        note(f"its kept weights stay in {place}")
     click.echo(f"deleted {name} with {trials}")
     return 0
 

@@ -73,7 +73,7 @@ def command(
     workers: int | None,
     executor: str,
     address: str | None,
-    artifacts: Path | None,
+    artifacts: str | None,
     notify_webhook: str | None,
     notify_command: str | None,
     notify_on: tuple["EventKind", ...],
@@ -92,6 +92,8 @@ def command(
     from sweep.driver.notify import Notifier
     from sweep.driver.stop import StopFlag
     from sweep.executors.backends import check_backend
+    from sweep.executors.places import place_of
+    from sweep.executors.s3_address import is_s3
     from sweep.spec import load_study
     from sweep.store import Wanted, artifacts_directory
 
@@ -101,19 +103,22 @@ def command(
     check_executor(executor, address)
     targets = notify_targets(notify_webhook, notify_command)
     notifier = Notifier(spec.study, targets, notify_on, on_trouble=warn)
+    place = artifacts or artifacts_directory(storage)
+    # An address or settings that cannot be used are known before data is fetched.
+    place_of(place, spec.study)
     data = prepare(spec.data, data_dir=data_dir, progress=note)
     if data.is_fallback:
         warn(
             f"training on {data.name} data, in place of {spec.data.name}: its figures say nothing"
         )
-    directory = artifacts or artifacts_directory(storage)
     stop = StopFlag()
     # No study has this name, so that no study's weights lie there.
+    directory = artifacts_directory(storage) if is_s3(str(place)) else Path(place)
     logs = directory / "_logs" / spec.study
     with opened(storage, create=True) as store:
         store.queue.want(spec.study, Wanted.RUN)
         with closing(make_executor(executor, address, workers, spec, data, logs)) as team:
-            progress = _search(spec, store, data, directory, team, stop, notifier)
+            progress = _search(spec, store, data, place, team, stop, notifier)
         winner = _winner(store, spec, progress)
     interrupted = stop.requested and progress.finished < progress.asked
     if as_json:
@@ -153,7 +158,7 @@ def _search(
     spec: "StudySpec",
     store: "Store",
     data: Any,
-    directory: Path,
+    place: Path | str,
     executor: "Executor",
     stop: Any,
     notifier: "Notifier",
@@ -172,7 +177,7 @@ def _search(
             executor=executor,
             data=data,
             watcher=watcher,
-            artifacts=directory,
+            artifacts=place,
             stop=stop,
             notifier=notifier,
         )

@@ -59,7 +59,7 @@ def command(
     session: Session,
     storage: str,
     data_dir: Path | None,
-    artifacts: Path | None,
+    artifacts: str | None,
     devices: str | None,
     count: int | None,
     studies: tuple[str, ...],
@@ -73,15 +73,24 @@ def command(
     An agent for each device takes part in one study after the other, by priority and weight;
     start as many of them, on as many machines, as you like. SIGTERM or Ctrl-C sets running trials
     aside after their epoch, for others to go on with; twice leaves at once. Give all machines the
-    same --artifacts, on a disk that they share, or trials begin anew when they change machines.
+    same --artifacts, on a disk that they share or in S3, or trials begin anew when they change
+    machines.
     """
     from sweep.cli.agents import AgentPlan, supervise
     from sweep.cli.notices import notify_targets
     from sweep.cli.selection import opened
+    from sweep.executors.places import place_of
+    from sweep.executors.s3_address import is_s3
     from sweep.store import artifacts_directory, safe_url
 
     chosen = _devices(devices, count)
     notify_targets(notify_webhook, notify_command)
+    place = artifacts or str(artifacts_directory(storage))
+    directory = (artifacts_directory(storage) if is_s3(place) else Path(place)).absolute()
+    if not is_s3(place):
+        place = str(directory)
+    # An address or settings that cannot be used are known before anything is started.
+    place_of(place, "any")
     with opened(storage, create=True):
         pass
     plans = [
@@ -89,7 +98,9 @@ def command(
             storage=storage,
             device=device,
             pid=os.getpid(),
-            artifacts=(artifacts or artifacts_directory(storage)).absolute(),
+            artifacts=place,
+            # No study has this name, so that no study's weights lie there.
+            logs=directory / "_logs",
             data_dir=data_dir,
             studies=studies or ("*",),
             idle_exit=idle_exit,

@@ -158,7 +158,10 @@ def supervise(plans: Sequence[AgentPlan]) -> int:
 
 def main() -> int:
     """An agent's process: it reads an `AgentPlan` and serves until it is told to end."""
-    plan: AgentPlan = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent
+    try:
+        plan: AgentPlan = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by the parent
+    except EOFError:
+        return 1  # The parent is gone already.
     say = _speaker(plan.device.worker)
     # Ctrl-C reaches the whole group; the parent passes it on once.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

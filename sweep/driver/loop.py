@@ -81,10 +81,12 @@ class Loop:
     @property
     def ending(self) -> Ending | None:
         """Why the run is about to end, or None if it goes on."""
-        if self._standings.finished >= self._asked:
+        wanted = WANTED_ENDINGS.get(self._outlook.wanted)
+        # Trials that are broken off count as finished too.
+        if wanted is not Ending.CANCELLED and self._standings.finished >= self._asked:
             return Ending.TRIALS
-        if self._outlook.wanted in WANTED_ENDINGS:
-            return WANTED_ENDINGS[self._outlook.wanted]
+        if wanted is not None:
+            return wanted
         if self._stop.requested:
             return Ending.INTERRUPTED
         best = self._standings.best
@@ -130,7 +132,7 @@ class Loop:
     def _cancel(self) -> None:
         """Let all that this run holds fail."""
         for open_trial in (
-            *self._roster.trials,
+            *self._roster.take_all(),
             *self._ready.take_all(),
             *self._source.take_left(),
         ):

@@ -98,6 +98,13 @@ class Roster:
         """Those in slots; the ones whose result is pending count."""
         return [trial for seat in self.seats.values() if seat for trial in seat.trials.values()]
 
+    def take_all(self) -> list[OpenTrial]:
+        """Take all trials out of their slots."""
+        taken = self.trials
+        for seat in filter(None, self.seats.values()):
+            seat.trials.clear()
+        return taken
+
     @property
     def running(self) -> int:
         """Trials in slots, over all workers; those whose result is pending count."""

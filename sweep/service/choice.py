@@ -23,7 +23,7 @@ class Candidate:
         name: Its name.
         priority: The highest is served first.
         weight: Its share, above 0.
-        used_seconds: Workers' time that it has had.
+        used_seconds: Workers' time that it has had lately.
     """
 
     name: str
@@ -71,17 +71,25 @@ def successor(
     Returns:
         Another study, or None if the agent should stay.
     """
-    other = neediest([c for c in candidates if c.name != current.name], serving)
-    if other is None or other.priority < current.priority:
+    others = [c for c in candidates if c.name != current.name and c.priority >= current.priority]
+    other = neediest(others, serving)
+    if other is None or other.priority > current.priority:
+        return other
+
+    def agents(candidate: Candidate, more: int) -> float:
+        return (serving.get(candidate.name, 0) + more) / candidate.weight
+
+    # By the share it would have with one more: what is neediest now may be too small for that.
+    emptiest = min(others, key=lambda candidate: agents(candidate, 1))
+    if agents(current, 0) >= agents(emptiest, 1):
+        return emptiest
+    if served_seconds < TURN_SECONDS:
         return None
-    if other.priority > current.priority:
-        return other
-    left = serving.get(current.name, 0) / current.weight
-    joined = (serving.get(other.name, 0) + 1) / other.weight
-    if left >= joined:
-        return other
-    has_less = current.used_seconds / current.weight > other.used_seconds / other.weight
-    has_fewer = serving.get(other.name, 0) / other.weight < (
-        (serving.get(current.name, 0) + 1) / current.weight
-    )
-    return other if has_fewer and has_less and served_seconds >= TURN_SECONDS else None
+    used = current.used_seconds / current.weight
+    behind = [
+        candidate
+        for candidate in others
+        if agents(candidate, 0) < agents(current, 1)
+        and candidate.used_seconds / candidate.weight < used
+    ]
+    return neediest(behind, serving)

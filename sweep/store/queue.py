@@ -16,7 +16,7 @@ from sweep.store.records import Outlook, Wanted
 from sweep.store.schema import agents, runs
 from sweep.store.schema import leases as lease_table
 from sweep.store.schema import studies as study_table
-from sweep.store.spending import outlook
+from sweep.store.spending import outlook, recent_seconds
 
 Result = TypeVar("Result")
 
@@ -37,7 +37,7 @@ class QueuedStudy:
         best_value: First objective value of its best trial, or None.
         claimed: Trials that count against its budget: finished ones and open ones.
         orphans: Open trials that no living run holds.
-        used_seconds: Workers' time that it has had.
+        used_seconds: Workers' time that it has had lately, as studies take turns by it.
     """
 
     name: str
@@ -106,7 +106,7 @@ class StudyQueue:
                     best_value=best[row.study_id][1] if row.study_id in best else None,
                     claimed=leases.claimed(connection, row.study_id),
                     orphans=_orphans(connection, row.study_id, now),
-                    used_seconds=_used_seconds(connection, row.study_id),
+                    used_seconds=recent_seconds(connection, row.study_id, now),
                 )
                 for row in connection.execute(query)
             ]
@@ -204,9 +204,3 @@ def _orphans(connection: Connection, study_id: int, now: datetime) -> int:
     )
     running, held = connection.execute(query).one()
     return int(running) - int(held)
-
-
-def _used_seconds(connection: Connection, study_id: int) -> float:
-    used = runs.c.training_seconds + runs.c.compiling_seconds + runs.c.idle_seconds
-    query = select(func.coalesce(func.sum(used), 0.0)).where(runs.c.study_id == study_id)
-    return float(connection.execute(query).scalar_one())

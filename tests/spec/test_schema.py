@@ -80,6 +80,9 @@ def test_every_field_is_described() -> None:
         "study: a\nrules: [{when: {depth: 1}}]",
         "study: a\nbudget: {wall_seconds: 1 day}",
         "study: a\nbudget: {trials: 0}",
+        "study: a\nbudget: {gpu_hours: 0}",
+        "study: a\nbudget: {gpu_hours: 2h}",
+        "study: a\nbudget: {target: high}",
         "study: a\nsampler: {name: tpa}",
         "study: a\nobjectives: []",
         "study: a\ndata: {validation: {share: 1}}",
@@ -94,6 +97,8 @@ def test_typical_mistakes_are_marked(text: str) -> None:
     [
         "study: a\nbudget: {wall_seconds: 10m}",
         "study: a\nbudget: {wall_seconds: 90}",
+        "study: a\nbudget: {gpu_hours: 0.5, target: -1}",
+        "study: a\nbudget: {gpu_hours: , target: }",
         "study: a\nsearch: {activation: [silu]}",
         "study: a\nsearch: {l2: {choices: [0, 1], when: {optimizer: [sgd, adam], depth: 3}}}",
         "study: a\nsearch: {l2: {low: 1e-4, high: 1, log: true, when: {optimizer: sgd}}}",

@@ -8,7 +8,7 @@ from spec_strategies import studies
 
 from sweep.errors import SpecError
 from sweep.spec import dump_study, load_study, parse_study
-from sweep.spec.model import ChoicesSpec, RangeSpec, StudySpec
+from sweep.spec.model import BudgetSpec, ChoicesSpec, RangeSpec, StudySpec
 
 STUDY = """\
 study: test
@@ -44,6 +44,15 @@ def test_durations(text: str, seconds: float) -> None:
     spec = parse_study(STUDY, overrides=[f"budget.wall_seconds={text}"])
     assert spec.budget.wall_seconds == seconds
     assert parse_study(dump_study(spec)) == spec
+
+
+def test_what_ends_a_study_besides_its_trials() -> None:
+    overrides = ["budget.target=0.55", "budget.gpu_hours=12"]
+    budget = parse_study(STUDY, overrides=overrides).budget
+    assert (budget.target, budget.gpu_hours, budget.wall_seconds) == (0.55, 12.0, 90.0)
+    assert parse_study(dump_study(parse_study(STUDY, overrides=overrides))).budget == budget
+    assert parse_study("study: a").budget == BudgetSpec(trials=20)
+    assert BudgetSpec().target is BudgetSpec().gpu_hours is BudgetSpec().wall_seconds is None
 
 
 def test_empty_sections_mean_the_defaults() -> None:
@@ -179,6 +188,9 @@ ERRORS = {
         "search.epochs",
     ),
     "too many epochs": ("study: a\nbudget: {epochs: 100001}", [], "budget.epochs", "100000"),
+    "no GPU hours": (STUDY, ["budget.gpu_hours=0"], "budget.gpu_hours", "above 0"),
+    "GPU hours as a duration": (STUDY, ["budget.gpu_hours=2h"], "budget.gpu_hours", "number"),
+    "target without end": (STUDY, ["budget.target=.nan"], "budget.target", "a number"),
     "duration": (STUDY, ["budget.wall_seconds=1 day"], "budget.wall_seconds", "30s, 10m, 2h"),
     "objectives and sampler": (
         "study: a\nsampler: {name: cmaes}\nobjectives: [{metric: val_loss}, {metric: parameters}]",

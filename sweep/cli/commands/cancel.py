@@ -11,9 +11,9 @@ from sweep.cli.text import plural
 @storage_option
 @json_option
 def command(study: str, storage: str, as_json: bool) -> None:
-    """Break off the trials of STUDY that are open, on all machines; they count as failed.
+    """Break off the open trials of STUDY; they count as failed.
 
-    `sweep resume` and `sweep retry` bring them back, from their first epoch.
+    All machines are told. `sweep resume` and `sweep retry` bring them back, from their first epoch.
     """
     from sweep.cli.control import control, print_control
     from sweep.cli.selection import opened, pick_study

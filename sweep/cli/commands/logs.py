@@ -26,7 +26,10 @@ POLL_SECONDS = 1.0
 @study_option
 @storage_option
 def command(trial: int | None, follow: bool, study: str | None, storage: str) -> None:
-    """Print what happened to TRIAL, epoch by epoch; without it, the messages of the study."""
+    """Print what happened to TRIAL, epoch by epoch.
+
+    Without TRIAL, the messages of the study: what went wrong with it, and how it ended.
+    """
     from sweep.cli.selection import opened, pick_study, pick_trial
 
     with opened(storage) as store:

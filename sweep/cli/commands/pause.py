@@ -10,9 +10,9 @@ from sweep.cli.command import SweepCommand, json_option, storage_option
 @storage_option
 @json_option
 def command(study: str, storage: str, as_json: bool) -> None:
-    """Set the running trials of STUDY aside after their epoch, on all machines.
+    """Set the running trials of STUDY aside, on all machines.
 
-    `sweep resume` lets them go on from there, with the same figures.
+    They finish their epoch; `sweep resume` lets them go on from there, with the same figures.
     """
     from sweep.cli.control import control, print_control
     from sweep.cli.selection import opened, pick_study

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @storage_option
 @json_option
 def command(study: str | None, storage: str, as_json: bool) -> None:
-    """Show how far STUDY is: counts, best trial, workers, who trains what.
+    """Show how far STUDY is: counts, best trial, workers.
 
     Without STUDY, and several in the database: all studies, and the agents that serve them.
     """

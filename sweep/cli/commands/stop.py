@@ -10,7 +10,7 @@ from sweep.cli.command import SweepCommand, json_option, storage_option
 @storage_option
 @json_option
 def command(study: str, storage: str, as_json: bool) -> None:
-    """Begin no more trials of STUDY; those in training run to their end.
+    """Begin no more trials of STUDY; let those in training end.
 
     `sweep pause` sets them aside instead, `sweep cancel` breaks them off.
     """

@@ -48,9 +48,9 @@ def command(
     storage: str,
     as_json: bool,
 ) -> None:
-    """Queue the study in FILE for the agents of the database, which `sweep worker` starts.
+    """Queue the study in FILE for the agents of the database.
 
-    Submitted again, with a larger budget for example, it goes on.
+    `sweep worker` starts agents. Submitted again, with a larger budget for example, it goes on.
     """
     from sweep.cli.advice import warn_of
     from sweep.cli.selection import opened

@@ -68,7 +68,7 @@ def command(
     notify_command: str | None,
     notify_on: tuple["EventKind", ...],
 ) -> int:
-    """Serve the studies that were submitted to the database, until stopped.
+    """Serve the studies submitted to the database, until stopped.
 
     An agent for each device takes part in one study after the other, by priority and weight;
     start as many of them, on as many machines, as you like. SIGTERM or Ctrl-C sets running trials

@@ -1,6 +1,5 @@
 """What every command shares: its help's shape, `--debug`, and the options of more than one."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,16 +57,9 @@ class SweepCommand(click.Command):
                 formatter.write(f"  {line}\n")
 
 
-def storage_url(text: str) -> str:
-    """The URL that a user means: a bare path is an SQLite file.
-
-    `NAME:PASSWORD@HOST` is a URL whose beginning was forgotten, and must not be shown as a path.
-    """
-    is_url = "://" in text or re.match(r"[^/]*:.*@", text)
-    return text if is_url else f"sqlite:///{text}"
-
-
 def _storage_callback(_: click.Context, __: click.Parameter, value: str) -> str:
+    from sweep.store.location import storage_url
+
     return storage_url(value)
 
 

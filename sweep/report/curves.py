@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import LEAST_DRAWN, group_means, levels
 from sweep.report.frames import StudyFrames
+from sweep.report.levels import LEAST_DRAWN, group_means, levels
 from sweep.report.style import (
     Chart,
     dash,

@@ -35,7 +35,7 @@ def publish(store: Store, study: str) -> None:
         StoreError: There is no such study, or the database cannot be written.
     """
     rows = store.trial_rows(study)
-    frames = study_frames(store, study, rows)
+    frames = study_frames(store, study)
     with store.translated():
         storage = store.optuna_storage
         study_id = storage.get_study_id_from_name(study)

@@ -1,4 +1,4 @@
-"""The store's rows as pandas frames: one row a trial, one row an epoch."""
+"""A study as pandas frames: one row a trial, one row an epoch, one row a worker."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from sweep.errors import StoreError
 from sweep.store import Store
+from sweep.store.tables import Columns, StudyTables
 from sweep.trial import FIELDS, StopReason
-
-Row = Mapping[str, Any]
 
 OUTCOMES = ("complete", "diverged", "pruned", "failed", "running", "waiting")
 # Outcomes of trials that have an objective value.
@@ -25,15 +24,9 @@ _BY_STATE = {
     "WAITING": "waiting",
 }
 _NUMBERS = ("seconds", "kept_epoch", "parameters", "attempt", "seed")
-_TEXTS = ("stop_reason", "error", "engine", "worker", "device", "weights", "started", "ended")
-_EPOCH_NUMBERS = (
-    "loss",
-    "accuracy",
-    "val_loss",
-    "val_accuracy",
-    "learning_rate",
-    "seconds",
-)
+_TEXTS = ("stop_reason", "error", "engine", "worker", "device", "weights")
+_TIMES = ("started", "ended")
+_WORKER_TEXTS = ("worker", "host", "device", "engine", "end_reason")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +41,8 @@ class StudyFrames:
         directions: `maximize` or `minimize`, one for each objective.
         trials: See `trials_frame`.
         epochs: See `epochs_frame`.
+        workers: See `workers_frame`.
+        spec: The resolved study file, YAML.
     """
 
     study: str
@@ -57,6 +52,8 @@ class StudyFrames:
     directions: tuple[str, ...]
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    workers: pd.DataFrame
+    spec: str
 
     @property
     def maximize(self) -> bool:
@@ -66,14 +63,17 @@ class StudyFrames:
     @property
     def valued(self) -> pd.DataFrame:
         """Trials with a finite first objective: complete, diverged and pruned ones."""
-        has_value = self.trials["outcome"].isin(VALUED) & self.trials["value"].map(math.isfinite)
-        return self.trials.loc[has_value]
+        has_outcome = self.trials["outcome"].isin(VALUED).to_numpy()
+        is_finite: NDArray[np.bool_] = np.isfinite(self.trials["value"].to_numpy())
+        return self.trials.loc[has_outcome & is_finite]
 
     @property
     def varied(self) -> tuple[str, ...]:
         """Settings that differ between trials, in order of definition."""
         return tuple(
-            name for name in FIELDS if active_values(self.trials, name).nunique(dropna=True) > 1
+            name
+            for name in FIELDS
+            if self.trials[name].nunique() > 1 and active_values(self.trials, name).nunique() > 1
         )
 
     def counts(self) -> dict[str, int]:
@@ -92,42 +92,32 @@ class StudyFrames:
         )
 
 
-def study_frames(store: Store, study: str, trial_rows: Sequence[Row] | None = None) -> StudyFrames:
+def study_frames(store: Store, study: str) -> StudyFrames:
     """Read a study with a fixed number of queries, whatever its size.
-
-    Args:
-        store: The open store.
-        study: Name of the study.
-        trial_rows: The store's rows of its trials, if the caller has read them already.
 
     Raises:
         StoreError: There is no such study.
     """
-    record = store.record(study)
-    if record is None:
-        raise StoreError(
-            f"there is no study {study!r} in this storage",
-            where=store.safe_url,
-            expected="the name of a study that `sweep run` started here",
-            received=repr(study),
-            next_step="`sweep studies` lists the studies of a storage",
-        )
-    optuna_study = store.load_study(study)
-    with store.translated():
-        directions = tuple(direction.name.lower() for direction in optuna_study.directions)
-        names = optuna_study.metric_names or [f"objective {i + 1}" for i in range(len(directions))]
-    return assemble(
-        study=study,
-        data=record.data_name,
-        is_fallback=record.data_is_fallback,
-        metrics=tuple(names),
-        directions=directions,
-        trial_rows=store.trial_rows(study) if trial_rows is None else trial_rows,
-        epoch_rows=store.epoch_rows(study),
+    return assemble(store.tables(study))
+
+
+def assemble(tables: StudyTables) -> StudyFrames:
+    """The frames of a study that has been read."""
+    epochs = epochs_frame(tables)
+    return StudyFrames(
+        study=tables.name,
+        data=tables.data,
+        is_fallback=tables.is_fallback,
+        metrics=tables.metrics,
+        directions=tables.directions,
+        trials=trials_frame(tables, epochs),
+        epochs=epochs,
+        workers=workers_frame(tables.workers),
+        spec=tables.spec,
     )
 
 
-def trials_frame(store: Store, study: str) -> pd.DataFrame:
+def trials_frame(tables: StudyTables, epochs: pd.DataFrame) -> pd.DataFrame:
     """One row for each trial, by number.
 
     Columns: `number`, `state` (Optuna's), `outcome` (see `OUTCOMES`: a complete trial that
@@ -135,45 +125,79 @@ def trials_frame(store: Store, study: str) -> pd.DataFrame:
     `accuracy` (validation accuracy of the kept epoch, of the last one if none was kept),
     `seconds_per_epoch` (median from the second epoch on: the first one compiles),
     `trained_epochs`, `kept_epoch`, `parameters`, `seconds`, `seed`, `attempt`, `engine`, `worker`,
-    `device`, `stop_reason`, `error`, `weights`, `started`, `ended`, and one column for each field
-    of `TrialConfig`. What is unknown is NaN or None.
-
-    Raises:
-        StoreError: There is no such study.
+    `device`, `stop_reason`, `error`, `weights`, `started`, `ended` (UTC), and one column for each
+    field of `TrialConfig`. What is unknown is NaN, NaT or None.
     """
-    return study_frames(store, study).trials
+    rows = tables.trials
+    columns: dict[str, Any] = {
+        "number": pd.Series(rows["number"], dtype=int),
+        "state": pd.Series(rows["state"], dtype=object),
+        "outcome": pd.Series(_outcomes(rows), dtype=object),
+    }
+    for index, name in enumerate(value_columns(len(tables.metrics))):
+        values = [math.nan if known is None else known[index] for known in rows["values"]]
+        columns[name] = pd.Series(values, dtype=float)
+    columns["trained_epochs"] = pd.Series(rows["epochs"], dtype=float)
+    columns |= {name: pd.Series(rows[name], dtype=float) for name in _NUMBERS}
+    columns |= {name: pd.Series(rows[name], dtype=object) for name in _TEXTS}
+    columns |= {name: _times(rows[name]) for name in _TIMES}
+    for name, info in FIELDS.items():
+        settings = [config.get(name) for config in rows["config"]]
+        dtype = float if info.type in (int, float) else object
+        columns[name] = pd.Series(settings, dtype=dtype)
+    return _with_epochs(pd.DataFrame(columns), epochs, tables.metrics)
 
 
-def epochs_frame(store: Store, study: str) -> pd.DataFrame:
+def epochs_frame(tables: StudyTables) -> pd.DataFrame:
     """One row for each epoch of each trial, by number and epoch.
 
     Columns: `number`, `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`,
     `seconds`; what was not finite is NaN.
     """
-    return _epochs(store.epoch_rows(study))
+    return pd.DataFrame(dict(tables.epochs))
 
 
-def assemble(
-    *,
-    study: str,
-    data: str,
-    is_fallback: bool,
-    metrics: tuple[str, ...],
-    directions: tuple[str, ...],
-    trial_rows: Sequence[Row],
-    epoch_rows: Sequence[Row],
-) -> StudyFrames:
-    """Build the frames from rows of the store."""
-    epochs = _epochs(epoch_rows)
-    return StudyFrames(
-        study=study,
-        data=data,
-        is_fallback=is_fallback,
-        metrics=metrics,
-        directions=directions,
-        trials=_trials(trial_rows, epochs, metrics),
-        epochs=epochs,
-    )
+def workers_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row for each worker process, in order of appearance.
+
+    Columns: `worker`, `pid`, `host`, `device`, `engine`, `ready`, `ended` (UTC, NaT while it
+    lives) and `end_reason`.
+    """
+    columns = {
+        name: pd.Series([row[name] for row in rows], dtype=object) for name in _WORKER_TEXTS
+    }
+    columns["pid"] = pd.Series([row["pid"] for row in rows], dtype=int)
+    columns["ready"] = _times([row["ready_at"] for row in rows])
+    columns["ended"] = _times([row["ended_at"] for row in rows])
+    return pd.DataFrame(columns)[
+        ["worker", "pid", "host", "device", "engine", "ready", "ended", "end_reason"]
+    ]
+
+
+def studies_frame(store: Store) -> pd.DataFrame:
+    """One row for each study of the database, in order of creation.
+
+    Columns: `study`, `data`, `is_fallback`, `metric`, `direction` (of the first objective),
+    `objectives` (how many), `best_value`, `best_number` (NaN before a trial completed), a count
+    of trials for each of Optuna's states (`waiting`, `running`, `complete`, `pruned`, `failed`),
+    `created`, `updated` (UTC).
+    """
+    rows = store.study_rows()
+    first = [row["objectives"][0] for row in rows]
+    columns: dict[str, Any] = {
+        "study": pd.Series([row["name"] for row in rows], dtype=object),
+        "data": pd.Series([row["data"] for row in rows], dtype=object),
+        "is_fallback": pd.Series([row["data_is_fallback"] for row in rows], dtype=bool),
+        "metric": pd.Series([objective["metric"] for objective in first], dtype=object),
+        "direction": pd.Series([objective["direction"] for objective in first], dtype=object),
+        "objectives": pd.Series([len(row["objectives"]) for row in rows], dtype=int),
+        "best_value": pd.Series([row["best_value"] for row in rows], dtype=float),
+        "best_number": pd.Series([row["best_number"] for row in rows], dtype=float),
+    }
+    for state, name in _BY_STATE.items():
+        columns[name] = pd.Series([row["counts"].get(state, 0) for row in rows], dtype=int)
+    columns |= {name: _times([row[name] for row in rows]) for name in ("created", "updated")}
+    return pd.DataFrame(columns)
 
 
 def active_values(trials: pd.DataFrame, name: str) -> pd.Series:
@@ -187,11 +211,11 @@ def active_values(trials: pd.DataFrame, name: str) -> pd.Series:
     return trials[name].where(active)
 
 
-def pareto_mask(frames: StudyFrames, trials: pd.DataFrame) -> np.ndarray[Any, Any]:
+def pareto_mask(frames: StudyFrames, trials: pd.DataFrame) -> NDArray[Any]:
     """Which trials no other trial beats in every objective."""
     signs = np.array([1.0 if d == "minimize" else -1.0 for d in frames.directions])
     losses = trials[value_columns(len(signs))].to_numpy(dtype=float) * signs
-    keep: np.ndarray[Any, Any] = np.isfinite(losses).all(axis=1)
+    keep: NDArray[Any] = np.isfinite(losses).all(axis=1)
     for index in np.flatnonzero(keep):
         no_worse = (losses <= losses[index]).all(axis=1)
         keep[index] = not (no_worse & (losses < losses[index]).any(axis=1)).any()
@@ -213,34 +237,10 @@ def value_columns(objectives: int) -> list[str]:
     return ["value", *(f"value_{i + 1}" for i in range(1, objectives))]
 
 
-def _epochs(rows: Sequence[Row]) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {name: [row[name] for row in rows] for name in ("number", "epoch", *_EPOCH_NUMBERS)}
-    )
-    frame = frame.astype({"number": int, "epoch": int} | dict.fromkeys(_EPOCH_NUMBERS, float))
-    return frame.sort_values(["number", "epoch"], ignore_index=True)
-
-
-def _trials(rows: Sequence[Row], epochs: pd.DataFrame, metrics: tuple[str, ...]) -> pd.DataFrame:
-    columns: dict[str, Any] = {
-        "number": pd.Series([row["number"] for row in rows], dtype=int),
-        "state": pd.Series([row["state"] for row in rows], dtype=object),
-        "outcome": pd.Series([_outcome(row) for row in rows], dtype=object),
-    }
-    for index, name in enumerate(value_columns(len(metrics))):
-        values = [row["values"][index] if row["values"] else None for row in rows]
-        columns[name] = pd.Series(values, dtype=float)
-    columns["trained_epochs"] = pd.Series([row["epochs"] for row in rows], dtype=float)
-    for name in _NUMBERS:
-        columns[name] = pd.Series([row[name] for row in rows], dtype=float)
-    for name in _TEXTS:
-        columns[name] = pd.Series([row[name] for row in rows], dtype=object)
-    for name, info in FIELDS.items():
-        values = [(row["config"] or {}).get(name) for row in rows]
-        dtype = float if info.type in (int, float) else object
-        columns[name] = pd.Series(values, dtype=dtype)
-    trials = pd.DataFrame(columns).sort_values("number", ignore_index=True)
-    return _with_epochs(trials, epochs, metrics)
+def _times(values: Sequence[Any]) -> pd.Series:
+    """Times of one resolution and zone, also where there are none."""
+    times = pd.Series(pd.to_datetime(pd.Series(values, dtype=object), utc=True))
+    return times.astype("datetime64[us, UTC]")
 
 
 def _with_epochs(
@@ -250,11 +250,8 @@ def _with_epochs(
     last = numbers.map(epochs.groupby("number")["val_accuracy"].last())
     later = epochs[epochs["epoch"] > 1]
     timed = epochs if later.empty else later
-    kept = epochs.merge(
-        trials[["number", "kept_epoch"]],
-        left_on=["number", "epoch"],
-        right_on=["number", "kept_epoch"],
-    ).set_index("number")["val_accuracy"]
+    kept_epoch = epochs["number"].map(trials.set_index("number")["kept_epoch"])
+    kept = epochs[epochs["epoch"] == kept_epoch].set_index("number")["val_accuracy"]
     accuracy = numbers.map(kept).fillna(last)
     if metrics[0] == "val_accuracy":
         accuracy = trials["value"].fillna(accuracy)
@@ -264,7 +261,8 @@ def _with_epochs(
     )
 
 
-def _outcome(row: Row) -> str:
-    if row["state"] == "COMPLETE" and row["stop_reason"] == StopReason.DIVERGED:
-        return "diverged"
-    return _BY_STATE[row["state"]]
+def _outcomes(rows: Columns) -> list[str]:
+    return [
+        "diverged" if state == "COMPLETE" and reason == StopReason.DIVERGED else _BY_STATE[state]
+        for state, reason in zip(rows["state"], rows["stop_reason"], strict=True)
+    ]

@@ -3,8 +3,8 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import group_means
 from sweep.report.frames import StudyFrames
+from sweep.report.levels import group_means
 from sweep.report.points import accurate
 from sweep.report.style import SCALE, Chart, empty, numbers, plural, styled
 

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import group_means, levels
 from sweep.report.frames import StudyFrames
+from sweep.report.levels import group_means, levels
 from sweep.report.points import (
     accurate,
     data_range,

@@ -23,8 +23,6 @@ from sweep.report.style import (
 
 MOST_SETTINGS = 12
 LEAST_TRIALS = 8
-# Intervals from fewer trials are drawn, but not put into words.
-LEAST_SAID = 5
 # PED-ANOVA asks what the best trials have in common; fewer than five say nothing.
 LEAST_TOP_TRIALS = 5
 ROW_PIXELS = 21
@@ -60,7 +58,7 @@ def effects_chart(frames: StudyFrames) -> Chart:
         frames,
         [trace],
         title,
-        f"{name} with − without the value, 95 % interval"
+        f"{name} with the value − mean of the others, 95 %, hollow: may be chance"
         + ("<br>" + ", ".join(notes) if notes else ""),
         height=170 + ROW_PIXELS * len(ticks),
         xaxis={
@@ -83,8 +81,8 @@ def effects_chart(frames: StudyFrames) -> Chart:
 
 
 def _intervals(chosen: pd.DataFrame, places: list[int]) -> go.Scatter:
-    """Effects with their intervals; hollow where there is none."""
-    known = chosen["low"].notna()
+    """Effects with their intervals; hollow where it may be chance."""
+    known = chosen["clear"]
     return go.Scatter(
         x=numbers(chosen["effect"]),
         y=places,
@@ -107,22 +105,17 @@ def _intervals(chosen: pd.DataFrame, places: list[int]) -> go.Scatter:
 
 
 def _effects_text(frames: StudyFrames, table: pd.DataFrame, name: str) -> str:
-    enough = table[(table["count"] >= LEAST_SAID) & (table["others"] >= LEAST_SAID)]
-    clear = enough[(enough["low"] > 0) | (enough["high"] < 0)]
+    clear = table[table["clear"]]
     counts = frames.valued["outcome"].value_counts()
     counted = (
         f"over {plural(len(frames.valued), 'trial')}, {counts.get('diverged', 0)} diverged ones "
-        f"with their worst value and {counts.get('pruned', 0)} pruned ones with their last; "
-        "percentages are the variance explained"
+        f"with their worst value and {counts.get('pruned', 0)} pruned ones with what they might "
+        "have reached; percentages are the variance explained"
     )
     if clear.empty:
-        return f"No value with {LEAST_SAID} trials has an interval that leaves zero ({counted})."
+        return f"No value's effect on {name} is told apart from chance ({counted})."
     row = clear.iloc[int(clear["effect"].abs().argmax())]
-    return (
-        f"The largest difference whose interval leaves zero: {row['setting']} {row['level']}, "
-        f"{row['effect']:+.3g} in mean {name} ({counted}); the sampler chose these trials, so "
-        f"this is no proof of cause."
-    )
+    return f"The largest effect on {name} beyond chance: {row['sentence']} ({counted})."
 
 
 def importances(study: optuna.Study) -> Mapping[str, float]:

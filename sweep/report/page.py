@@ -1,7 +1,6 @@
 """One self-contained HTML page about a study: it needs no network and no other file."""
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from sweep.errors import UsageError
 from sweep.report.effects import effects
 from sweep.report.figures import report_charts
+from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, active_values, study_frames, value_columns
 from sweep.report.style import Chart, escaped, label, metric, template
 from sweep.store import Store
@@ -39,7 +38,8 @@ def write_report(store: Store, study: str, path: Path) -> None:
     record = store.record(study)
     with store.translated():
         charts = report_charts(frames, store.load_study(study))
-    _write_atomically(path, render(frames, record, charts))
+    page = render(frames, record, charts)
+    write_file(path, page.encode(), what="the report")
 
 
 def render(frames: StudyFrames, record: StudyRecord | None, charts: Sequence[Chart]) -> str:
@@ -187,25 +187,3 @@ def _table(head: Sequence[str] | None, rows: Iterable[Sequence[Cell]]) -> str:
     )
     thead = f"<thead><tr>{top}</tr></thead>" if head else ""
     return f'<div class="scroll"><table>{thead}<tbody>{body}</tbody></table></div>'
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-    except OSError as error:
-        raise UsageError(
-            "the report cannot be written",
-            where=str(path),
-            expected="a file in a directory that can be written to",
-            received=f"{type(error).__name__}: {error.strerror}",
-            next_step="name another file with -o",
-        ) from error

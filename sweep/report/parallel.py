@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import MOST_LEVELS, effects, levels
+from sweep.report.effects import effects
 from sweep.report.frames import StudyFrames, active_values, visible_range
+from sweep.report.levels import MOST_LEVELS, levels
 from sweep.report.style import (
     BLUE,
     GREY,

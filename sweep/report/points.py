@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.effects import LEAST_DRAWN
 from sweep.report.frames import StudyFrames
+from sweep.report.levels import LEAST_DRAWN
 from sweep.report.style import OUTCOME_SYMBOLS, numbers, padded, plural
 
 MOST_POINTS = 400

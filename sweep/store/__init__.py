@@ -3,7 +3,7 @@
 from sweep.store.databases import artifacts_directory
 from sweep.store.describe import EXAMPLE_QUERIES, describe_schema
 from sweep.store.driving import DrivingStorage
-from sweep.store.location import safe_url
+from sweep.store.location import safe_url, storage_url
 from sweep.store.migrate import is_new, upgrade
 from sweep.store.queue import QueuedStudy, StudyQueue
 from sweep.store.records import RETRY_OF, Outlook, Wanted
@@ -26,5 +26,6 @@ __all__ = [
     "describe_schema",
     "is_new",
     "safe_url",
+    "storage_url",
     "upgrade",
 ]

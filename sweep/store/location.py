@@ -20,6 +20,15 @@ _DRIVERS: Final = {
 _SECRET_KEYS: Final = re.compile("pass|pwd|secret|token", re.IGNORECASE)
 
 
+def storage_url(text: str) -> str:
+    """The URL that a user means: a bare path is an SQLite file.
+
+    `NAME:PASSWORD@HOST` is a URL whose beginning was forgotten, and must not be shown as a path.
+    """
+    is_url = "://" in text or re.match(r"[^/]*:.*@", text)
+    return text if is_url else f"sqlite:///{text}"
+
+
 def safe_url(url: str) -> str:
     """The URL with every password replaced by `***`, fit for messages and logs."""
     try:

@@ -57,6 +57,9 @@ optuna_trials = Table(
     Column("study_id", Integer),
     Column("number", Integer),
     Column("state", String(8)),
+    # Naive, in UTC.
+    Column("datetime_start", UtcDateTime),
+    Column("datetime_complete", UtcDateTime),
 )
 optuna_values = Table(
     "trial_values",
@@ -64,6 +67,7 @@ optuna_values = Table(
     Column("trial_id", Integer),
     Column("objective", Integer),
     Column("value", Float(53)),
+    Column("value_type", String(7)),
 )
 OPTUNA_TABLES: Final = frozenset({"studies", "trials", "trial_values"})
 

@@ -23,6 +23,7 @@ from sweep.store.records import Outlook, StudyRecord, TimeSplit
 from sweep.store.run import StudyRun
 from sweep.store.share import StudyShare
 from sweep.store.spending import outlook
+from sweep.store.tables import StudyTables, study_tables
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
@@ -239,6 +240,10 @@ class Store:
             study,
             lambda c, study_id: queries.trial_rows(c, study_id, self._frozen(study_id, states)),
         )
+
+    def tables(self, study: str) -> StudyTables:
+        """Trials, epochs and workers of a study column by column, fit for 10,000 trials."""
+        return self._read(study, study_tables)
 
     def trial_row(self, study: str, number: int) -> dict[str, Any]:
         """One trial as in `trial_rows`, with `traceback` and `log`.

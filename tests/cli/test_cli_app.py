@@ -12,8 +12,9 @@ import pytest
 
 import sweep.cli.commands.schema
 from sweep.cli.app import SECTIONS, root
-from sweep.cli.command import SweepCommand, storage_url
+from sweep.cli.command import SweepCommand
 from sweep.errors import DataError, SpecError
+from sweep.store import storage_url
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 HEAVY = (

@@ -183,6 +183,29 @@ def test_export_to_standard_output_and_files(cli, one_study):
     assert len(list((one_study / "out").iterdir())) == 2
 
 
+def test_export_of_frames(cli, one_study):
+    outcome = cli("export", "--frames", "frames", "--format", "csv")
+    names = ["study", "trials", "epochs", "workers", "effects", "interactions"]
+    assert outcome.out == "".join(f"wrote frames/{name}.csv\n" for name in names)
+    assert len((one_study / "frames" / "trials.csv").read_text().splitlines()) == 8
+    document = json.loads(cli("export", "small", "--frames", "tables", "--json").out)
+    assert document["files"][1] == "tables/trials.parquet"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--frames", "d", "--trial", "1"], "--frames excludes --trial"),
+        (["--frames", "d", "--format", "yaml"], "--frames are written as parquet or csv"),
+        (["--format", "csv"], "--format csv is for --frames DIR"),
+    ],
+)
+def test_frames_and_trials_are_exported_apart(cli, one_study, words, message):
+    outcome = cli("export", *words)
+    assert outcome.code == 2
+    assert message in outcome.err
+
+
 def test_a_closed_pipe_ends_a_table(one_study):
     code = "import sys; from sweep.cli import main; sys.exit(main())"
     run = subprocess.run(

@@ -5,6 +5,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.trial import TrialState
 
@@ -12,6 +13,7 @@ from sweep.report.frames import StudyFrames, assemble
 from sweep.spec import dump_study, parse_study
 from sweep.store import Store, StudyRun
 from sweep.store.records import StudyRecord, TimeSplit
+from sweep.store.tables import StudyTables
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask, trial_seed
 
 QUALITY = {
@@ -244,13 +246,27 @@ def frames_of(
     metrics: tuple[str, ...] = ("val_accuracy",),
     directions: tuple[str, ...] = ("maximize",),
     fallback: bool = False,
+    spec: str = "",
 ) -> StudyFrames:
+    keys = list(trial_row(0))
+    names = list(epoch_row(0, 1, 0.5))
+    epochs = sorted(epoch_rows or [], key=lambda row: (row["number"], row["epoch"]))
+    whole = ("number", "epoch")
     return assemble(
-        study="made",
-        data="synthetic" if fallback else "cifar10",
-        is_fallback=fallback,
-        metrics=metrics,
-        directions=directions,
-        trial_rows=trial_rows,
-        epoch_rows=epoch_rows or [],
+        StudyTables(
+            name="made",
+            spec=spec,
+            data="synthetic" if fallback else "cifar10",
+            is_fallback=fallback,
+            metrics=metrics,
+            directions=directions,
+            trials={key: [row[key] for row in trial_rows] for key in keys},
+            epochs={
+                name: np.array(
+                    [row[name] for row in epochs], dtype=int if name in whole else float
+                )
+                for name in names
+            },
+            workers=[],
+        )
     )

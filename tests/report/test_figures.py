@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -92,15 +93,7 @@ def test_no_figure_fails_on_an_awkward_study(name: str) -> None:
 def test_every_title_says_which_data_it_shows(name: str, fallback: bool) -> None:
     made = AWKWARD[name]()
     frames = frames_of([], fallback=fallback)
-    frames = StudyFrames(
-        study=made.study,
-        data=frames.data,
-        is_fallback=fallback,
-        metrics=made.metrics,
-        directions=made.directions,
-        trials=made.trials,
-        epochs=made.epochs,
-    )
+    frames = replace(made, data=frames.data, is_fallback=fallback)
     study = optuna.create_study(directions=list(made.directions))
     for chart in figures.report_charts(frames, study):
         title = chart.figure.layout.title.text
@@ -201,14 +194,6 @@ def test_importances_are_not_invented(values: list[float]) -> None:
 
 def test_text_from_outside_is_not_read_as_markup() -> None:
     made = frames_of([failed_row(0, error="<script>alert(1)</script>")])
-    frames = StudyFrames(
-        study=made.study,
-        data="<script>alert(1)</script>.npz",
-        is_fallback=False,
-        metrics=made.metrics,
-        directions=made.directions,
-        trials=made.trials,
-        epochs=made.epochs,
-    )
+    frames = replace(made, data="<script>alert(1)</script>.npz", is_fallback=False)
     for chart in figures.report_charts(frames, optuna.create_study()):
         assert "<script" not in chart.figure.to_json()

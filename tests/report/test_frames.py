@@ -4,13 +4,13 @@ import pytest
 from report_studies import epoch_row, failed_row, frames_of, trial_row
 
 from sweep.errors import StoreError
-from sweep.report.frames import active_values, epochs_frame, study_frames, trials_frame
+from sweep.report.frames import active_values, study_frames
 from sweep.store import Store
 from sweep.trial import FIELDS
 
 
 def test_one_row_a_trial_with_every_field_of_the_configuration(store: Store) -> None:
-    trials = trials_frame(store, "cifar-deep")
+    trials = study_frames(store, "cifar-deep").trials
     assert trials["number"].tolist() == list(range(40))
     assert set(FIELDS) <= set(trials.columns)
     rows = {row["number"]: row for row in store.trial_rows("cifar-deep")}
@@ -23,7 +23,7 @@ def test_one_row_a_trial_with_every_field_of_the_configuration(store: Store) -> 
 
 
 def test_one_row_an_epoch(store: Store) -> None:
-    epochs = epochs_frame(store, "cifar-deep")
+    epochs = study_frames(store, "cifar-deep").epochs
     rows = store.epoch_rows("cifar-deep")
     assert len(epochs) == len(rows) > 100
     assert epochs["val_accuracy"].tolist() == [row["val_accuracy"] for row in rows]
@@ -100,4 +100,4 @@ def test_a_waiting_trial_has_no_configuration_and_harms_nothing() -> None:
 
 def test_an_unknown_study_is_named(fresh_store: Store) -> None:
     with pytest.raises(StoreError, match="no study 'nowhere'"):
-        trials_frame(fresh_store, "nowhere")
+        study_frames(fresh_store, "nowhere")

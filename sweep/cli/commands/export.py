@@ -8,7 +8,8 @@ import click
 from sweep.cli.command import SweepCommand, json_option, storage_option, study_argument
 from sweep.cli.output import note, print_json
 
-FORMATS = ("yaml", "json", "python", "keras")
+TRIAL_FORMATS = ("yaml", "json", "python", "keras")
+FRAME_FORMATS = ("parquet", "csv")
 
 
 @click.command(
@@ -17,6 +18,7 @@ FORMATS = ("yaml", "json", "python", "keras")
         "sweep export -o best.yaml",
         "sweep export quickstart --trial 12 --format python -o network.py",
         "sweep export --top 3 --format keras -o networks/",
+        "sweep export quickstart --frames tables/ --format csv",
     ),
 )
 @study_argument
@@ -25,10 +27,9 @@ FORMATS = ("yaml", "json", "python", "keras")
 @click.option(
     "--format",
     "format_name",
-    type=click.Choice(FORMATS),
-    default="yaml",
-    show_default=True,
-    help="A config for `sweep train`, Python for Keras alone, or trained weights.",
+    type=click.Choice((*TRIAL_FORMATS, *FRAME_FORMATS)),
+    help="A config for `sweep train` (yaml, the default, or json), Python for Keras alone, or "
+    "trained weights; of frames: parquet (the default) or csv.",
 )
 @click.option(
     "-o",
@@ -36,10 +37,62 @@ FORMATS = ("yaml", "json", "python", "keras")
     type=click.Path(path_type=Path),
     help="File to write, a directory with --top; standard output if not given.",
 )
+@click.option(
+    "--frames",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Instead of a trial, write study, trials, epochs, workers and effects as tables to DIR.",
+)
 @click.option("--force", is_flag=True, help="Replace a file that holds something else.")
 @storage_option
 @json_option
 def command(
+    study: str | None,
+    trial: int | None,
+    top: int | None,
+    format_name: str | None,
+    output: Path | None,
+    frames: Path | None,
+    force: bool,
+    storage: str,
+    as_json: bool,
+) -> None:
+    """Write the best trial of STUDY in a form that runs by itself.
+
+    STUDY is optional if the database holds just one. With --frames its tables are written instead,
+    for a notebook or a spreadsheet.
+    """
+    if frames is not None:
+        if trial is not None or top is not None or output is not None:
+            raise click.UsageError("--frames excludes --trial, --top and --output.")
+        if format_name in TRIAL_FORMATS:
+            raise click.UsageError(f"--frames are written as {' or '.join(FRAME_FORMATS)}.")
+        _export_frames(study, frames, format_name or "parquet", force, storage, as_json)
+        return
+    if format_name in FRAME_FORMATS:
+        raise click.UsageError(f"--format {format_name} is for --frames DIR.")
+    _export_trials(study, trial, top, format_name or "yaml", output, force, storage, as_json)
+
+
+def _export_frames(
+    study: str | None, directory: Path, format_name: str, force: bool, storage: str, as_json: bool
+) -> None:
+    from sweep.cli.selection import opened, pick_study
+
+    with opened(storage) as store:
+        from sweep.report.load import FrameFormat, loaded
+
+        name = pick_study(store, study)
+        tables = loaded(store, name)
+    files = tables.export(directory, cast(FrameFormat, format_name), force=force)
+    if as_json:
+        print_json({"study": name, "files": files})
+        return
+    for file in files:
+        click.echo(f"wrote {file}")
+
+
+def _export_trials(
     study: str | None,
     trial: int | None,
     top: int | None,
@@ -49,10 +102,6 @@ def command(
     storage: str,
     as_json: bool,
 ) -> None:
-    """Write the best trial of STUDY in a form that runs by itself.
-
-    STUDY is optional if the database holds just one.
-    """
     if trial is not None and top is not None:
         raise click.UsageError("--trial and --top exclude each other.")
     if top is not None and output is None and not as_json:

@@ -49,7 +49,9 @@ class Machine:
         )
 
     def start(self, *options: str) -> None:
-        """Start `sweep worker` with one agent."""
+        """Start `sweep worker` with one agent; one that was started before must have ended."""
+        if self.worker is not None:
+            self.worker.wait(10)
         with (self.directory / "worker.log").open("a") as log:
             self.worker = subprocess.Popen(
                 self._command(("worker", "--count", "1", *options)),

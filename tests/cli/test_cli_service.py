@@ -233,7 +233,7 @@ def test_agents_get_devices_in_turn_and_names_of_their_own(cli, monkeypatch):
         ("cpu:3", "cpu2"),
     ]
     assert {p.studies for p in plans} == {("a-*",)}
-    assert {p.artifacts for p in plans} == {Path("sweep-artifacts").absolute()}
+    assert {p.artifacts for p in plans} == {str(Path("sweep-artifacts").absolute())}
     assert Path("sweep.db").exists()
 
 

@@ -13,7 +13,7 @@ from sweep.cli.text import plural
 def command(study: str, storage: str, as_json: bool) -> None:
     """Break off the open trials of STUDY; they count as failed.
 
-    All machines are told. `sweep resume` and `sweep retry` bring them back, from their first epoch.
+    `sweep resume` and `sweep retry` bring them back, from their first epoch.
     """
     from sweep.cli.control import control, print_control
     from sweep.cli.selection import opened, pick_study

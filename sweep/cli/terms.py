@@ -35,6 +35,9 @@ TRIAL_KEYS = (
     "started",
     "ended",
 )
+LEAST_SECONDS: Final = 10.0
+"""How long a study must have been driven for its speed to mean anything."""
+
 LEASE_KEYS = ("number", "run_id", "host", "pid", "expires_at")
 WORKER_KEYS = ("worker", "device", "host", "pid", "engine", "ready_at")
 
@@ -129,7 +132,9 @@ class StudyTerms:
         best = self.best(rows)
         asked = Budget.of(self.spec).trials
         finished = counts["complete"] + counts["pruned"] + counts["failed"]
-        per_second = finished / outlook.wall_seconds if outlook.wall_seconds >= 1.0 else 0.0
+        per_second = (
+            finished / outlook.wall_seconds if outlook.wall_seconds >= LEAST_SECONDS else 0.0
+        )
         return {
             "study": self.spec.study,
             "state": state_of(outlook.wanted, finished, asked, is_driven=bool(drivers)),

@@ -85,6 +85,7 @@ def run_study(
         loop = Loop(spec, run, ledger, source, executor, data, watcher, stop, times, waits=waits)
         loop.look_around()
         if loop.ending is not None:
+            run.discard()
             return loop.progress()
         with executor:
             progress = loop.run()

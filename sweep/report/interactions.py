@@ -4,7 +4,8 @@ An additive model of the configurations (see `sweep.report.compare`) leaves resi
 share is what the products of the indicators of its levels, themselves freed of the additive model,
 explain of them: an F statistic. Looking at many pairs finds something by chance, and noise is
 uneven; so the p-value is the share of 499 wild bootstraps (Rademacher signs on the leverage-
-corrected residuals, Liu 1988) in which *any* pair reached as much (Westfall and Young 1993).
+corrected residuals as in HC3, Liu 1988) in which *any* pair reached as much (Westfall and Young
+1993).
 """
 
 from itertools import combinations
@@ -111,7 +112,7 @@ def _tests(
     """Sum of squares, its expectation and the corrected p of each pair; None if unknown."""
     leverage = np.minimum((additive**2).sum(axis=1), 1.0 - 1e-9)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (len(residuals), DRAWS))
-    wild = signs * (residuals / np.sqrt(1.0 - leverage))[:, None]
+    wild = signs * (residuals / (1.0 - leverage))[:, None]
     drawn = np.concatenate([residuals[:, None], wild - additive @ (additive.T @ wild)], axis=1)
     whole = (drawn**2).sum(axis=0)
     found: list[dict[str, float] | None] = []

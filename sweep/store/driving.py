@@ -230,6 +230,7 @@ class DrivingStorage(BaseStorage):
         """A trial taken over, as the run before left it."""
         trial = self._call(self._backend.get_trial, trial_id)
         self._remember(trial)
+        self._seen[trial_id] = Hold(self._share.run_id, revision=0)
         return trial
 
     def set_trial_param(

@@ -70,6 +70,10 @@ class StudyRun:
         """Finished trials in the order in which they became known to this run; it grows."""
         return self.storage.finished
 
+    def discard(self) -> None:
+        """This run did nothing: leave no trace of it at its end."""
+        self._share.discard()
+
     # Trials of others
 
     def limit(self, trials: int) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection
+from sqlalchemy import Connection, delete
 
 from sweep.errors import StoreError
 from sweep.store import leases, optuna_tables, writers
@@ -14,6 +14,7 @@ from sweep.store.database import Database
 from sweep.store.locks import Holder, LockHeldError
 from sweep.store.optuna_tables import NewTrial
 from sweep.store.pending import Pending
+from sweep.store.schema import runs
 from sweep.store.studies import lock_study
 
 RENEW_SECONDS: Final = leases.LEASE_SECONDS / 6
@@ -41,6 +42,7 @@ class StudyShare:
         self.study_id = study_id
         self.run_id = run_id
         self.budget: int | None = None
+        self._is_void = False
         self.lost: set[int] = set()
         # Of what it holds beyond these, a lost answer kept it from knowing.
         self._mine: set[int] = set()
@@ -83,7 +85,14 @@ class StudyShare:
         holders = (database.lock_holder(_lock_name(run.run_id)) for run in alive)
         return [holder for holder in holders if holder is not None]
 
+    def discard(self) -> None:
+        """It did nothing: leave no trace of it at its end."""
+        self._is_void = True
+
     def _end(self, connection: Connection) -> None:
+        if self._is_void:
+            connection.execute(delete(runs).where(runs.c.run_id == self.run_id))
+            return
         leases.end(connection, [self.run_id], self._database.now(connection))
         writers.workers_released(connection, [self.run_id])
 

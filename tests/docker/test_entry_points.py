@@ -215,6 +215,53 @@ def test_the_dashboard_is_healthy_while_it_serves(
     assert [*container.directory.iterdir()] == []
 
 
+STUDY = """\
+study: contained
+data: {name: synthetic, train_images: 400}
+fixed: {depth: 2, epochs: 100000}
+search: {activation: [relu, selu]}
+pruner: {name: none}
+budget: {trials: 4}
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_serves_what_is_submitted_and_sets_it_aside_when_it_is_stopped(
+    containers: dict[str, Container], database: PostgresServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "study.yaml"
+    file.write_text(STUDY)
+    tables, worker = containers["tables"], containers["worker"]
+    assert tables.run()[0] == 0
+    tables.words[1:] = ["submit", str(file)]
+    code, output = tables.run()
+    assert code == 0, output
+
+    def rows(query: str) -> list[tuple[Any, ...]]:
+        with database.connect("sweep") as connection:
+            return connection.execute(query.encode()).fetchall()
+
+    with worker.popen(start_new_session=True) as process:
+        try:
+            trained = wait_until(
+                lambda: (
+                    bool(rows("SELECT 1 FROM sweep_epochs LIMIT 1")) or process.poll() is not None
+                ),
+                PATIENCE_SECONDS,
+            )
+            assert trained
+            assert process.poll() is None, process.communicate()[0]
+            process.send_signal(signal.SIGTERM)
+            output, _ = process.communicate(timeout=120)  # Its stop_grace_period.
+        finally:
+            process.kill()
+    assert process.returncode == 0, output
+    kept = "SELECT count(*) FROM sweep_trials WHERE checkpoint IS NOT NULL AND epochs > 0"
+    assert rows(kept)[0][0] > 0, output
+    assert rows("SELECT 1 FROM sweep_runs WHERE ended_at IS NULL") == []
+    assert [*worker.directory.iterdir()] == []
+
+
 # The health check alone
 
 

@@ -290,7 +290,7 @@ def test_a_run_that_waits_takes_up_what_another_leaves(host: Host, begin: Begin)
 def test_a_pause_sets_trials_aside_and_resuming_costs_no_figure(
     tmp_path: Path, begin: Begin, host: Host
 ) -> None:
-    spec = study_of(BRIEF, "budget.trials=3", "sampler.name=random")
+    spec = study_of(BRIEF, "fixed.epochs=900", "budget.trials=3", "sampler.name=random")
     run = begin(spec)
     wait(run.trains)
     want(host, Wanted.PAUSE)

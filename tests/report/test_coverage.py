@@ -86,6 +86,6 @@ def test_a_study_without_effects_shows_none_beyond_the_stated_rate(name: str) ->
 
 def test_interactions_of_a_study_without_any_are_seldom_clear() -> None:
     nature = planted.Nature(np.random.default_rng(3))
-    draw = planted.random_search(nature, 200, 100)
+    draw = planted.random_search(nature, 400, 100)
     clear = [interactions(frames)["clear"].any() for frames, _ in draw.frames()]
     assert np.mean(clear) <= 1 - NOMINAL + 2 * TOLERANCE

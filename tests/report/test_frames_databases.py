@@ -31,14 +31,15 @@ def database(request: pytest.FixtureRequest) -> Iterator[Store]:
 def fill(store: Store, trials: int = 40) -> None:
     report_studies.fill(store, 3, name="another")
     report_studies.fill(store, trials)
-    study = store.load_study(STUDY)
-    report_studies.fail_one(store, study, "ValueError: odd shape")
+    with store.driving(STUDY, report_studies.NO_TIME) as run:
+        report_studies.fail_one(run, "ValueError: odd shape")
+        run.worker_ready("cpu-0", 4321, "host", "cpu:0", "fused")
+        run.worker_lost("cpu-0", "killed")
+        run.worker_ready("cpu-0", 4322, "host", "cpu:0", "fused")
     # Asked for and not started; told an infinite value by another program.
+    study = store.load_study(STUDY)
     study.ask()
     study.tell(study.ask(), math.inf)
-    store.worker_ready(STUDY, "cpu-0", 4321, "host", "cpu:0", "fused")
-    store.worker_lost(STUDY, "cpu-0", "killed")
-    store.worker_ready(STUDY, "cpu-0", 4322, "host", "cpu:0", "fused")
 
 
 def test_trials_are_those_of_optunas_interface(database: Store) -> None:
@@ -62,15 +63,15 @@ def test_trials_are_those_of_optunas_interface(database: Store) -> None:
 
 def test_a_trial_in_training_has_the_epochs_that_it_trained(database: Store) -> None:
     report_studies.fill(database, 1)
-    study = database.load_study(STUDY)
-    trial = study.ask()
-    task = report_studies.TrialTask(
-        number=trial.number, config=report_studies.suggest(trial), seed=1
-    )
-    database.trial_started(STUDY, task, "cpu-0")
-    reports = report_studies.simulate(2, task.config).reports[:2]
-    reports = [report_studies.replace(report, number=trial.number) for report in reports]
-    database.epochs_finished(STUDY, reports)
+    with database.driving(STUDY, report_studies.NO_TIME) as run:
+        trial = run.study.ask()
+        task = report_studies.TrialTask(
+            number=trial.number, config=report_studies.suggest(trial), seed=1
+        )
+        run.trial_started(trial._trial_id, task, "cpu-0")
+        reports = report_studies.simulate(2, task.config).reports[:2]
+        reports = [report_studies.replace(report, number=trial.number) for report in reports]
+        run.epochs_finished([trial._trial_id] * len(reports), reports)
     trials = study_frames(database, STUDY).trials
     assert trials["outcome"].tolist()[1] == "running"
     assert trials["trained_epochs"].tolist()[1] == len(reports)
@@ -80,8 +81,8 @@ def test_workers_of_the_study_and_how_they_ended(database: Store) -> None:
     fill(database, 2)
     workers = study_frames(database, STUDY).workers
     assert workers["pid"].tolist() == [4321, 4322]
-    assert workers["ended"].isna().tolist() == [False, True]
-    assert workers["end_reason"].tolist() == ["killed", None]
+    assert workers["ended"].isna().tolist() == [False, False]
+    assert workers["end_reason"].tolist() == ["killed", "the run ended"]
     assert str(workers["ready"].dtype) == "datetime64[us, UTC]"
 
 

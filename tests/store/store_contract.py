@@ -412,7 +412,6 @@ class StoreContract:
         trial_id = run.study.ask()._trial_id
         for call in (
             lambda: end(run, result(0)),
-            lambda: run.trial_failed(trial_id, 0, "", "", ""),
             lambda: store.weights_dropped("quickstart", 0),
             lambda: run.checkpoints_written([trial_id], [report(0, 1, checkpoint="a")]),
             lambda: run.checkpoint_dropped(trial_id, 0),
@@ -420,6 +419,14 @@ class StoreContract:
         ):
             with pytest.raises(StoreError, match="never started"):
                 call()
+
+    def test_a_trial_may_fail_before_it_started(self, store: Store, run: StudyRun) -> None:
+        trial = run.study.ask()
+        with run.batch():
+            run.trial_failed(trial._trial_id, trial.number, "cancelled", "", "")
+            run.study.tell(trial, state=TrialState.FAIL)
+        (row,) = store.trial_rows("quickstart")
+        assert (row["state"], row["error"], row["config"]) == ("FAIL", "cancelled", {})
 
     def test_dropped_weights(self, store: Store, run: StudyRun) -> None:
         for _ in range(2):

@@ -149,6 +149,7 @@ def test_an_enqueued_trial_whose_commit_was_not_answered_starts_once(
 ) -> None:
     for _ in range(2):
         store.load_study("quickstart").enqueue_trial({})
+    run.pull()
     lost = lose_the_next_answer(monkeypatch, store._database.engine)
     assert [run.study.ask().number for _ in range(3)] == [0, 1, 2]
     assert lost == ["answer"]

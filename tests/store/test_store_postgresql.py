@@ -271,7 +271,7 @@ def test_the_password_may_lie_in_a_file(
         create(store)
     without = parse_url(url)._replace(password=None).render_as_string()
     file.write_text(PASSWORD + "\n")
-    with Store.open(without) as store, store.driver_lock("quickstart"):
+    with Store.open(without) as store, driving(store, "quickstart"):
         assert store.study_rows()[0]["name"] == "quickstart"
         assert "s3cret" not in f"{store!r}{store.safe_url}"
     before, after = upgrade(without)  # Optuna's own migrations connect by the URL alone.

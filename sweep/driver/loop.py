@@ -151,7 +151,7 @@ class Loop:
             takes_over = self.ending in (None, Ending.NOTHING_LEFT)
             if takes_over and now - self._taken_over_at >= TAKE_OVER_SECONDS:
                 self._taken_over_at = now
-                if count := self._source.take_over(self._free_slots):
+                if count := self._source.take_over(self._free_slots, self._busy):
                     what = "one interrupted trial" if count == 1 else f"{count} interrupted trials"
                     self._watcher.message(f"taking up {what}")
 
@@ -201,7 +201,9 @@ class Loop:
         """Write what was judged, beside the training that goes on."""
         with self._times.storage:
             self._run.flush()
-            self._lost |= self._run.take_lost()
+            lost = self._run.take_lost()
+            self._ready.drop(lost)
+            self._lost |= lost & {open_trial.task.number for open_trial in self._roster.trials}
 
     def _lose(self, event: WorkerLost) -> None:
         """A worker died: its trials are taken up again, unless they get nowhere with any."""
@@ -210,6 +212,8 @@ class Loop:
         seat = self._roster.seats[event.worker]
         restarts = []
         for open_trial in seat.trials.values() if seat else ():
+            if not self._run.holds(open_trial.trial._trial_id):
+                continue
             if open_trial.lost_in_a_row >= MOST_LOSSES:
                 reason = f"worker lost in attempt {open_trial.task.attempt}: {event.reason}"
                 self._ledger.fail(open_trial, reason, "", event.log)
@@ -219,6 +223,11 @@ class Loop:
         self._ready.put_first(restarts)
         self._roster.lost(event.worker)
         self._times.lost(event.worker)
+
+    @property
+    def _busy(self) -> set[int]:
+        """Trials in slots: one that was lost cannot come back before it has left its slot."""
+        return {open_trial.trial._trial_id for open_trial in self._roster.trials}
 
     @property
     def _sets_aside(self) -> bool:
@@ -270,7 +279,7 @@ class Loop:
     def _ask(self) -> None:
         with self._times.sampling:
             try:
-                open_trial = self._source.next()
+                open_trial = self._source.next(self._busy)
             except BudgetSpentError:
                 # Another run was faster; when it fails to finish its trial, there is one more.
                 self._budget_is_spent = True

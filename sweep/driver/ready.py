@@ -1,6 +1,6 @@
 """Trials asked for ahead, so that no slot waits for the sampler."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from typing import Final
 
 from sweep.driver.source import OpenTrial
@@ -50,6 +50,10 @@ class ReadyQueue:
             trial.overtaken += place not in places
         self._trials = [t for place, t in enumerate(self._trials) if place not in places]
         return taken
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Forget trials, by number, that are others' now."""
+        self._trials = [trial for trial in self._trials if trial.task.number not in numbers]
 
     def take_all(self) -> list[OpenTrial]:
         """Take all trials that wait."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Final
@@ -141,9 +141,14 @@ class TrialSource:
         self._history = History(run.finished, maximize=maximize) if is_single else None
         self._may_be_more = False
 
-    def take_over(self, most: int) -> int:
-        """Take up to `most` trials that runs which are gone left open; returns how many."""
-        taken = self._run.take_over(most)
+    def take_over(self, most: int, but: Collection[int] = ()) -> int:
+        """Take up to `most` trials that runs which are gone left open; returns how many.
+
+        Args:
+            most: How many at most.
+            but: Ids of trials that are left to others.
+        """
+        taken = self._run.take_over(most, but)
         self._left.extend(taken)
         self._may_be_more = len(taken) == most
         return len(taken)
@@ -159,14 +164,17 @@ class TrialSource:
         self._left.clear()
         return left
 
-    def next(self) -> OpenTrial:
+    def next(self, but: Collection[int] = ()) -> OpenTrial:
         """The next trial: one taken over, one enqueued, or a new one.
+
+        Args:
+            but: Ids of trials that are not to be taken over.
 
         Raises:
             BudgetSpentError: All runs together have finished, or train, what was asked for.
         """
         if not self._left and self._may_be_more:
-            self.take_over(1)
+            self.take_over(1, but)
         while self._left:
             left = self._left.popleft()
             # One that was taken over here may have been lost again.

@@ -107,7 +107,11 @@ def runs_of(connection: Connection, study_id: int) -> list[Any]:
 
 
 def orphans(
-    connection: Connection, study_id: int, dead: Collection[int], most: int
+    connection: Connection,
+    study_id: int,
+    dead: Collection[int],
+    most: int,
+    but: Collection[int] = (),
 ) -> list[tuple[int, int | None]]:
     """Running trials whose runs are gone, and those that no run holds.
 
@@ -116,6 +120,7 @@ def orphans(
         study_id: The study.
         dead: Runs that are gone.
         most: How many trials at most.
+        but: Trials that are left out.
 
     Returns:
         Ids of the trial and of its run, in order of the trials.
@@ -127,6 +132,7 @@ def orphans(
             TRIALS.c.study_id == study_id,
             TRIALS.c.state == TrialState.RUNNING,
             leases.c.run_id.is_(None) | leases.c.run_id.in_(sorted(dead)),
+            TRIALS.c.trial_id.not_in(sorted(but)),
         )
         .order_by(TRIALS.c.trial_id)
         .limit(most)
@@ -135,14 +141,19 @@ def orphans(
 
 
 def take_over(
-    connection: Connection, study_id: int, run_id: int, dead: Collection[int], most: int
+    connection: Connection,
+    study_id: int,
+    run_id: int,
+    dead: Collection[int],
+    most: int,
+    but: Collection[int],
 ) -> list[int]:
     """Let a run hold `orphans`, in a transaction that holds the study's lock.
 
     Returns:
         Their ids, in order.
     """
-    taken = orphans(connection, study_id, dead, most)
+    taken = orphans(connection, study_id, dead, most, but)
     for trial_id, holder in taken:
         if holder is None:
             give(connection, study_id, trial_id, run_id)

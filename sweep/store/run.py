@@ -104,10 +104,11 @@ class StudyRun:
             self.storage.pull()
         return self.storage.take_ended()
 
-    def take_over(self, most: int) -> list[FrozenTrial]:
+    def take_over(self, most: int, but: Collection[int] = ()) -> list[FrozenTrial]:
         """Trials that runs which are gone left open, at most so many; they are held now."""
         with self._translated():
-            return [self.storage.adopt(trial_id) for trial_id in self._share.take_over(most)]
+            taken = self._share.take_over(most, but)
+            return [self.storage.adopt(trial_id) for trial_id in taken]
 
     @property
     def others_open(self) -> int:

@@ -163,11 +163,12 @@ class StudyShare:
         if leases.claimed(connection, self.study_id) >= self.budget:
             raise BudgetSpentError
 
-    def take_over(self, most: int) -> list[int]:
+    def take_over(self, most: int, but: Collection[int] = ()) -> list[int]:
         """Hold open trials of runs that are gone.
 
         Args:
             most: How many at most.
+            but: Ids of trials that are left to others.
 
         Returns:
             Their ids.
@@ -180,7 +181,7 @@ class StudyShare:
                 for run in leases.runs_of(connection, self.study_id)
                 if run.run_id != self.run_id
             ]
-            has_orphans = bool(leases.orphans(connection, self.study_id, (), most=1))
+            has_orphans = bool(leases.orphans(connection, self.study_id, (), 1, but))
             return others, database.now(connection), has_orphans
 
         others, now, has_orphans = database.read(read)
@@ -200,7 +201,8 @@ class StudyShare:
             writers.workers_released(connection, dead)
             missed = self._missed(connection)[:most]
             left = most - len(missed)
-            return missed + leases.take_over(connection, self.study_id, self.run_id, dead, left)
+            mine = self.study_id, self.run_id
+            return missed + leases.take_over(connection, *mine, dead, left, but)
 
         taken = database.write(write)
         self._mine.update(taken)

@@ -224,6 +224,19 @@ def problems(url: str, home: Path, trials: int, epochs: int) -> Iterator[str]:
             yield f"agents are left: {agents}"
 
 
+def difference(calm: tuple[Any, ...], wild: tuple[Any, ...]) -> str:
+    """In what the figures of a trial differ from those of the undisturbed one."""
+    names = ("state", "values", "params")
+    for name, expected, received in zip(names, calm, wild, strict=False):
+        if expected != received:
+            return f"{name} {received} instead of {expected}"
+    pairs = zip(calm[3], wild[3], strict=False)
+    first = next(((one, other) for one, other in pairs if one != other), None)
+    if first is None:
+        return f"{len(wild[3])} epochs instead of {len(calm[3])}"
+    return f"an epoch of {first[1]} instead of {first[0]}"
+
+
 def late_epochs(server: PostgresServer, database: str) -> int:
     with server.connect(database) as connection:
         row = connection.execute("SELECT count(*) FROM sweep_late_epochs").fetchone()
@@ -297,7 +310,9 @@ def run(
         for name in STUDIES:
             for number, trial in wild[name].items():
                 if calm[name][number] != trial:
-                    found.append(f"{name}, trial {number}: other figures than undisturbed")
+                    found.append(
+                        f"{name}, trial {number}: {difference(calm[name][number], trial)}"
+                    )
         return {
             "seed": seed,
             "seconds": round(seconds, 1),

@@ -65,3 +65,10 @@ def test_waiting_alone_is_not_being_overtaken() -> None:
         queue.take(1, prefer("c"))
     # The rest was never passed over: what suits still comes first.
     assert numbers(queue.take(1, prefer("b"))) == [MOST_OVERTAKEN + 1]
+
+
+def test_trials_that_are_others_now_are_forgotten() -> None:
+    queue = queue_of("a", "b", "a")
+    queue.drop({1, 9})
+    assert numbers(queue.take_all()) == [0, 2]
+    assert len(queue) == 0

@@ -249,6 +249,15 @@ def test_an_expired_lease_is_taken_over_though_the_lock_is_held(
     assert len(store.drivers("quickstart")) == 1, "the one that was stopped is not counted"
 
 
+def test_trials_that_are_still_in_a_slot_are_left_to_others(store: Store, run: StudyRun) -> None:
+    with store.driving("quickstart", SPLIT) as ended:
+        trials = [start(ended, epochs=1) for _ in range(3)]
+    but = {trials[0]._trial_id, trials[2]._trial_id}
+    assert [trial.number for trial in run.take_over(9, but)] == [1]
+    assert run.take_over(9, but) == []
+    assert [trial.number for trial in run.take_over(9)] == [0, 2]
+
+
 def test_a_run_that_renews_keeps_its_trials(
     store: Store, run: StudyRun, other: StudyRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

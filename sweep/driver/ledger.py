@@ -164,7 +164,7 @@ class Ledger:
         state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
         if self._end(open_trial, state, values, write):
             self._count(open_trial, result, values)
-            self._tidy(open_trial)
+            self.tidy(open_trial)
 
     def _end(
         self,
@@ -232,14 +232,14 @@ class Ledger:
 
         if not self._end(open_trial, TrialState.FAIL, None, write):
             return
-        self._tidy(open_trial)
+        self.tidy(open_trial)
         self.standings.failures.add(number)
         self._announce(open_trial, f"failed: {error} (sweep show {number})")
         self._notifier.tell(
             "failure", f"trial {number} failed: {error}", {"trial": number, "error": error}
         )
 
-    def _tidy(self, open_trial: OpenTrial) -> None:
+    def tidy(self, open_trial: OpenTrial) -> None:
         """Remove the files of a trial that has ended, its kept weights excepted."""
         task = open_trial.task
         self._weights.tidy(task.number)

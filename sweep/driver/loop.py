@@ -74,6 +74,7 @@ class Loop:
         self._looked_at = self._taken_over_at = -math.inf
         self._budget_is_spent = False
         self._lost: set[int] = set()
+        self._broken_off: list[OpenTrial] = []
         self._most_epochs = most_epochs(spec)
         self._started = time.monotonic()
         self._trains_since: float | None = None
@@ -131,12 +132,16 @@ class Loop:
 
     def _cancel(self) -> None:
         """Let all that this run holds fail."""
-        for open_trial in (
-            *self._roster.take_all(),
-            *self._ready.take_all(),
-            *self._source.take_left(),
-        ):
+        self._broken_off += self._roster.take_all()
+        self._broken_off += self._ready.take_all()
+        self._broken_off += self._source.take_left()
+        for open_trial in self._broken_off:
             self._ledger.fail(open_trial, CANCELLED, "", "")
+
+    def tidy(self) -> None:
+        """Remove what workers wrote about trials after these were broken off."""
+        for open_trial in self._broken_off:
+            self._ledger.tidy(open_trial)
 
     def look_around(self) -> None:
         """Renew the lease, see what other runs did, and take over from those that are gone."""

@@ -89,6 +89,7 @@ def run_study(
             return loop.progress()
         with executor:
             progress = loop.run()
+        loop.tidy()
         ended = f"{progress.finished} of {progress.asked} trials: {progress.ending}"
         if progress.ending not in SHARED_ENDINGS or run.log_once(ended):
             tell_finish(notifier, progress, [objective.metric for objective in spec.objectives])

@@ -130,14 +130,17 @@ class StudyTerms:
             for state, name in STATES.items()
         }
         best = self.best(rows)
-        asked = Budget.of(self.spec).trials
+        budget = Budget.of(self.spec)
+        asked = budget.trials
         finished = counts["complete"] + counts["pruned"] + counts["failed"]
         per_second = (
             finished / outlook.wall_seconds if outlook.wall_seconds >= LEAST_SECONDS else 0.0
         )
+        spent = budget.ending(best["values"][0] if best else None, outlook)
+        is_over = finished >= asked or (spent is not None and not drivers)
         return {
             "study": self.spec.study,
-            "state": state_of(outlook.wanted, finished, asked, is_driven=bool(drivers)),
+            "state": state_of(outlook.wanted, is_over=is_over, is_driven=bool(drivers)),
             "data": self.data,
             "drivers": [{"pid": driver.pid, "host": driver.host} for driver in drivers],
             "trials": {
@@ -173,9 +176,9 @@ def retried_numbers(rows: Sequence[Row]) -> frozenset[int]:
     return frozenset(row["user_attrs"][RETRY_OF] for row in rows if RETRY_OF in row["user_attrs"])
 
 
-def state_of(wanted: Wanted, finished: int, asked: int, *, is_driven: bool) -> str:
-    """How a study stands, in a word or two."""
-    if finished >= asked:
+def state_of(wanted: Wanted, *, is_over: bool, is_driven: bool) -> str:
+    """How a study stands, in a word or two; one that was cancelled is so to its end."""
+    if is_over and wanted is not Wanted.CANCEL:
         return "finished"
     if wanted is Wanted.RUN:
         return "running" if is_driven else "not running"

@@ -73,17 +73,18 @@ class Team:
 
     def start(self, *options: str) -> None:
         paths = [str(HERE), str(HERE.parent / "executors"), *filter(None, sys.path)]
-        process = subprocess.Popen(
-            [sys.executable, str(HERE / "chaos_worker.py"), str(self.home), *options],
-            stdin=subprocess.PIPE,
-            stderr=(self.home / f"worker-{len(self.processes)}.log").open("a"),
-            env=os.environ | {MARKER: self.token, "PYTHONPATH": os.pathsep.join(paths)},
-            text=True,
-            start_new_session=True,
-        )
+        with (self.home / f"worker-{len(self.processes)}.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, str(HERE / "chaos_worker.py"), str(self.home), *options],
+                stdin=subprocess.PIPE,
+                stderr=log,
+                env=os.environ | {MARKER: self.token, "PYTHONPATH": os.pathsep.join(paths)},
+                text=True,
+                start_new_session=True,
+            )
         assert process.stdin is not None
-        process.stdin.write(self.url + "\n")
-        process.stdin.flush()
+        with process.stdin as words:
+            words.write(self.url + "\n")
         self.processes.append(process)
 
     def replace_dead(self) -> None:

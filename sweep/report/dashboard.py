@@ -12,7 +12,7 @@ from optuna_dashboard._note import (
     save_note_with_version,
 )
 
-from sweep.report.figures import dashboard_charts
+from sweep.report.figures.catalogue import dashboard_charts
 from sweep.report.frames import StudyFrames, study_frames
 from sweep.report.notes import study_note, trial_note
 from sweep.store import Store

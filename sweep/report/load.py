@@ -9,12 +9,12 @@ from typing import Final, Literal, get_args
 import pandas as pd
 
 from sweep.errors import UsageError
-from sweep.report.dependence import partial_dependence
-from sweep.report.effects import effects
+from sweep.report.analysis.dependence import partial_dependence
+from sweep.report.analysis.effects import effects
+from sweep.report.analysis.importances import importances_frame
+from sweep.report.analysis.interactions import interactions
 from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, studies_frame, study_frames
-from sweep.report.importances import importances_frame
-from sweep.report.interactions import interactions
 from sweep.store import Store, storage_url
 
 FrameFormat = Literal["parquet", "csv"]
@@ -47,21 +47,21 @@ class LoadedStudy:
 
     @cached_property
     def effects(self) -> pd.DataFrame:
-        """One row for each value of each setting that varied: see `sweep.report.effects`."""
+        """One row for each value of each setting that varied: see `analysis.effects`."""
         return effects(self._frames)
 
     @cached_property
     def interactions(self) -> pd.DataFrame:
-        """One row for each pair of settings: see `sweep.report.interactions`."""
+        """One row for each pair of settings: see `analysis.interactions`."""
         return interactions(self._frames)
 
     @cached_property
     def importances(self) -> pd.DataFrame:
-        """One row for each method and setting: see `sweep.report.importances`. Takes seconds."""
+        """One row for each method and setting: see `analysis.importances`. Takes seconds."""
         return importances_frame(self._frames)
 
     def dependence(self, setting: str) -> pd.DataFrame:
-        """How the objective follows one setting: see `sweep.report.dependence`.
+        """How the objective follows one setting: see `sweep.report.analysis.dependence`.
 
         Raises:
             UsageError: The setting does not vary in this study.

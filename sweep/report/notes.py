@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from sweep.report.frames import StudyFrames, active_values
-from sweep.report.style import metric
+from sweep.report.text import metric
 from sweep.spec import parse_study
 from sweep.store.records import StudyRecord
 from sweep.trial import TrialConfig

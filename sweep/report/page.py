@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 from plotly.offline import get_plotlyjs
 
-from sweep.report.effects import effects
-from sweep.report.figures import report_charts
+from sweep.report.analysis.effects import effects
+from sweep.report.figures.catalogue import report_charts
+from sweep.report.figures.style import Chart, template
 from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, active_values, study_frames, value_columns
-from sweep.report.style import Chart, escaped, label, metric, template
+from sweep.report.text import escaped, label, metric
 from sweep.store import Store
 from sweep.store.records import StudyRecord
 

@@ -27,8 +27,8 @@ from image_files import DOCKER, stages
 from postgres_server import PostgresServer, libpq_environment
 from processes import wait_until
 
-from sweep.report.access import Access
-from sweep.report.server import Certificate
+from sweep.report.web.access import Access
+from sweep.report.web.server import Certificate
 from sweep.store import Store
 
 BIN = Path(sys.executable).parent

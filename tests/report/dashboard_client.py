@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sweep.report.access import Access
-from sweep.report.server import Certificate, make_server, url_of
+from sweep.report.web.access import Access
+from sweep.report.web.server import Certificate, make_server, url_of
 from sweep.store import Store
 
 PATIENCE_SECONDS = 120  # Loaded machines are slow, and nothing here waits in vain.

@@ -11,9 +11,9 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
 
 from sweep.errors import StoreError, UsageError
-from sweep.report.access import Access
 from sweep.report.dashboard import publish
-from sweep.report.server import make_server, serve
+from sweep.report.web.access import Access
+from sweep.report.web.server import make_server, serve
 from sweep.store import Store
 
 FIGURES = {"sweep-activation-initializer", "sweep-momentum", "sweep-dropout", "sweep-batch-norm"}

@@ -12,8 +12,8 @@ from browser_pages import photograph, watch
 from dashboard_client import served
 from playwright.sync_api import Browser, Page
 
-from sweep.report.access import Access
 from sweep.report.page import write_report
+from sweep.report.web.access import Access
 from sweep.store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -92,8 +92,8 @@ def command(
         raise click.UsageError("--certificate and --key belong together.")
     from sweep.cli.interrupt import leaving_on_sigterm
     from sweep.cli.selection import opened
-    from sweep.report.access import Access, is_loopback, take_password
-    from sweep.report.server import Certificate, serve
+    from sweep.report.web.access import Access, is_loopback, take_password
+    from sweep.report.web.server import Certificate, serve
 
     access = Access(
         take_password(password_file, "SWEEP_DASHBOARD_PASSWORD"),

@@ -1,0 +1,39 @@
+"""Which figures stand on the report and on the dashboard's study page."""
+
+import optuna
+
+from sweep.report.analysis.effects import effects
+from sweep.report.figures.curves import learning_curves
+from sweep.report.figures.heatmap import activation_by_initializer
+from sweep.report.figures.history import history, pareto
+from sweep.report.figures.momentum import momentum
+from sweep.report.figures.options import batch_norm, dropout
+from sweep.report.figures.overview import effects_chart, importance_chart, importances
+from sweep.report.figures.parallel import parallel_coordinates
+from sweep.report.figures.style import Chart
+from sweep.report.frames import StudyFrames
+
+
+def dashboard_charts(frames: StudyFrames) -> tuple[Chart, ...]:
+    """The few small figures that Optuna's study page shows beside its own."""
+    return (
+        activation_by_initializer(frames),
+        momentum(frames),
+        dropout(frames),
+        batch_norm(frames),
+    )
+
+
+def report_charts(frames: StudyFrames, study: optuna.Study) -> tuple[Chart, ...]:
+    """All figures of the report, the most general first."""
+    strongest = effects(frames)["setting"]
+    first = None if strongest.empty else str(strongest.iloc[0])
+    return (
+        history(frames),
+        *((pareto(frames),) if len(frames.directions) > 1 else ()),
+        learning_curves(frames, first),
+        effects_chart(frames),
+        importance_chart(frames, importances(study)),
+        *dashboard_charts(frames),
+        parallel_coordinates(frames),
+    )

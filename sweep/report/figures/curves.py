@@ -1,0 +1,145 @@
+"""Learning curves, split by a setting."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sweep.report.analysis.levels import LEAST_DRAWN, group_means, levels
+from sweep.report.figures.style import (
+    Chart,
+    dash,
+    empty,
+    numbers,
+    padded,
+    palette,
+    styled,
+)
+from sweep.report.frames import StudyFrames
+from sweep.report.text import plural
+
+MOST_CURVES = 8
+
+
+def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
+    """Mean validation accuracy by epoch, split by a setting that the reader chooses.
+
+    Every ended trial counts at every epoch: one that ended early goes on with its last accuracy,
+    so that the mean does not rise merely because weak trials are gone. The band is the 95 %
+    interval of the mean (Student), drawn for three trials or more.
+
+    Args:
+        frames: The study.
+        first: Setting shown first; by default the first that varied.
+    """
+    title = "Learning curves"
+    curves = _curves(frames)
+    if curves.empty:
+        return Chart("curves", empty(frames, title, "No epoch has been recorded yet"), "No epoch.")
+    settings = list(frames.varied)
+    if first in settings:
+        settings.remove(first)
+        settings.insert(0, first)
+    ended = frames.trials.set_index("number").loc[curves.index]
+    groups = {name: levels(ended, name) for name in settings}
+    groups = groups or {"all trials": pd.Series("all trials", index=ended.index)}
+    chosen = next(iter(groups))
+    traces, owners = _traces(curves, groups)
+    for trace, owner in zip(traces, owners, strict=True):
+        trace.visible = owner == chosen
+    accuracies = curves.to_numpy(dtype=float)
+    figure = styled(
+        frames,
+        traces,
+        title,
+        "mean, 95 % interval; ended trials go on with their last value",
+        xaxis={"title": {"text": "epoch"}, "rangemode": "tozero"},
+        yaxis={
+            "title": {"text": "validation accuracy"},
+            "range": padded(float(np.nanmin(accuracies)), float(np.nanmax(accuracies))),
+        },
+        height=520,
+        legend={"y": -0.2, "yanchor": "top"},
+        updatemenus=_menu(list(groups), owners),
+    )
+    text = (
+        f"Mean validation accuracy after each of {curves.shape[1]} epochs over "
+        f"{plural(len(curves), 'ended trial')}, split by {chosen.replace('_', ' ')}."
+    )
+    return Chart("curves", figure, text)
+
+
+def _traces(
+    curves: pd.DataFrame, groups: Mapping[str, pd.Series]
+) -> tuple[list[go.Scatter], list[str]]:
+    """The traces of all settings, and the setting that each belongs to."""
+    traces: list[go.Scatter] = []
+    owners: list[str] = []
+    for name, group in groups.items():
+        for index, level in enumerate(group.value_counts().index[:MOST_CURVES]):
+            pair = _band(curves[group == level], str(level), index)
+            traces += pair
+            owners += [name] * len(pair)
+    return traces, owners
+
+
+def _menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
+    """A drop-down list of the settings, if there is a choice."""
+    if len(settings) < 2:
+        return []
+    buttons = [
+        {
+            "label": name,
+            "method": "restyle",
+            "args": [{"visible": [owner == name for owner in owners]}],
+        }
+        for name in settings
+    ]
+    place = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
+    return [{"buttons": buttons, "showactive": True, **place}]
+
+
+def _curves(frames: StudyFrames) -> pd.DataFrame:
+    """Accuracy by trial (rows) and epoch (columns), carried forward to the last epoch."""
+    ended = frames.valued["number"]
+    epochs = frames.epochs[frames.epochs["number"].isin(ended)]
+    table = epochs.pivot(index="number", columns="epoch", values="val_accuracy")
+    return table.ffill(axis=1).dropna(how="all")
+
+
+def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
+    """A line for the mean, and a band around it where there are enough trials."""
+    long = curves.melt(var_name="epoch", value_name="accuracy").dropna()
+    table = group_means(long["accuracy"], long["epoch"])
+    colour = palette(index)
+    line = go.Scatter(
+        x=table.index.tolist(),
+        y=numbers(table["mean"]),
+        mode="lines+markers" if len(table) < 2 else "lines",
+        line={"color": colour, "dash": dash(index), "width": 2},
+        name=f"{name} ({len(curves)})",
+        legendgroup=name,
+        hovertemplate="%{y:.3f}<extra>%{fullData.name}</extra>",
+    )
+    known = table[table["count"] >= LEAST_DRAWN]
+    if known.empty:
+        return [line]
+    x = known.index.tolist()
+    band = go.Scatter(
+        x=x + x[::-1],
+        y=numbers(known["high"]) + numbers(known["low"])[::-1],
+        fill="toself",
+        fillcolor=_faint(colour),
+        line={"width": 0},
+        legendgroup=name,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    return [band, line]
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"

@@ -1,0 +1,141 @@
+"""How a study went on: objective by trial, the Pareto front."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sweep.report.figures.style import (
+    GREEN,
+    OUTCOME_COLOURS,
+    OUTCOME_SYMBOLS,
+    Chart,
+    empty,
+    numbers,
+    padded,
+    styled,
+)
+from sweep.report.frames import StudyFrames, pareto_mask, visible_range
+from sweep.report.text import escaped, metric, plural
+
+
+def history(frames: StudyFrames) -> Chart:
+    """The first objective by trial number, with the best so far as a line."""
+    name = metric(frames.metrics[0])
+    title = f"{name.capitalize()} by trial"
+    trials, counts = frames.valued, frames.counts()
+    if trials.empty and not counts["failed"]:
+        return Chart("history", empty(frames, title, "No trial has ended yet"), "No trial yet.")
+    low, high = visible_range(trials)
+    shown = trials.assign(shown=trials["value"].clip(low, high))
+    traces = [
+        _outcome_trace(shown[shown["outcome"] == outcome], outcome)
+        for outcome in ("complete", "pruned", "diverged")
+        if counts[outcome]
+    ]
+    failed = frames.trials[frames.trials["outcome"] == "failed"]
+    if len(failed):
+        traces.append(_outcome_trace(failed.assign(shown=low), "failed"))
+    incumbent = _incumbent(frames)
+    if len(incumbent):
+        traces.append(
+            go.Scatter(
+                x=incumbent["number"].tolist(),
+                y=numbers(incumbent["value"]),
+                mode="lines",
+                line={"color": GREEN, "width": 2, "shape": "hv"},
+                name="best so far",
+                hoverinfo="skip",
+            )
+        )
+    figure = styled(
+        frames,
+        traces,
+        title,
+        xaxis={
+            "title": {"text": "trial number"},
+            "range": padded(0, int(frames.trials["number"].max()), 0.02),
+            "zeroline": False,
+        },
+        yaxis={"title": {"text": name}, "range": padded(low, high)},
+    )
+    return Chart("history", figure, _history_text(frames, counts, name))
+
+
+def _outcome_trace(trials: pd.DataFrame, outcome: str) -> go.Scatter:
+    errors = outcome == "failed"
+    return go.Scatter(
+        x=trials["number"].tolist(),
+        y=numbers(trials["shown"]),
+        customdata=[escaped(str(error or "")[:120]) for error in trials["error"]]
+        if errors
+        else numbers(trials["value"]),
+        mode="markers",
+        name=f"{outcome} ({len(trials)})",
+        marker={
+            "color": OUTCOME_COLOURS[outcome],
+            "symbol": OUTCOME_SYMBOLS[outcome],
+            "size": 10 if errors else 8,
+            "opacity": 0.85,
+        },
+        hovertemplate=f"trial %{{x}}, {outcome}: %{{customdata}}<extra></extra>",
+    )
+
+
+def _incumbent(frames: StudyFrames) -> pd.DataFrame:
+    complete = frames.trials[frames.trials["outcome"] == "complete"]
+    best = complete["value"].cummax() if frames.maximize else complete["value"].cummin()
+    steps = complete.assign(value=best).dropna(subset=["value"])
+    return steps[["number", "value"]]
+
+
+def _history_text(frames: StudyFrames, counts: dict[str, int], name: str) -> str:
+    ended = ", ".join(
+        f"{counts[outcome]} {outcome}"
+        for outcome in ("complete", "diverged", "pruned", "failed")
+        if counts[outcome]
+    )
+    best = frames.best()
+    if best.empty:
+        return f"{name.capitalize()} of every trial: {ended}; none has completed."
+    first = best.iloc[0]
+    return (
+        f"{name.capitalize()} of every trial ({ended}); the best is {first['value']:.4g}, "
+        f"reached by trial {first['number']}."
+    )
+
+
+def pareto(frames: StudyFrames) -> Chart:
+    """The first two objectives against each other, the Pareto front marked."""
+    names = [metric(name) for name in frames.metrics[:2]]
+    title = f"{names[0].capitalize()} against {names[1]}"
+    trials = frames.valued
+    trials = trials[(trials["outcome"] != "pruned") & np.isfinite(trials["value_2"])]
+    if trials.empty:
+        return Chart("pareto", empty(frames, title, "No trial has completed yet"), "No trial yet.")
+    front = pareto_mask(frames, trials)
+    traces = [
+        go.Scatter(
+            x=numbers(part["value"]),
+            y=numbers(part["value_2"]),
+            customdata=part["number"].tolist(),
+            mode="markers",
+            name=f"{name} ({len(part)})",
+            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.85},
+            hovertemplate="trial %{customdata}: %{x:.4g}, %{y:.4g}<extra></extra>",
+        )
+        for name, part, colour, symbol in (
+            ("others", trials[~front], OUTCOME_COLOURS["complete"], "circle"),
+            ("Pareto front", trials[front], GREEN, "diamond"),
+        )
+    ]
+    figure = styled(
+        frames,
+        traces,
+        title,
+        xaxis={"title": {"text": names[0]}},
+        yaxis={"title": {"text": names[1]}},
+    )
+    text = (
+        f"{plural(int(front.sum()), 'trial')} of {len(trials)} beaten by none in every objective."
+    )
+    return Chart("pareto", figure, text)

@@ -1,0 +1,150 @@
+"""Every trial as a line across its settings."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sweep.report.analysis.effects import effects
+from sweep.report.analysis.levels import MOST_LEVELS, levels
+from sweep.report.figures.style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    SKY,
+    VERMILLION,
+    Chart,
+    empty,
+    jitter,
+    numbers,
+    styled,
+)
+from sweep.report.frames import StudyFrames, active_values, visible_range
+from sweep.report.text import label, metric, plural
+from sweep.trial import FIELDS
+
+MOST_AXES = 8
+MOST_LINES = 500
+INACTIVE = -0.12
+FIFTHS = (
+    ("best fifth", BLUE, 0.9),
+    ("second", SKY, 0.6),
+    ("third", GREY, 0.45),
+    ("fourth", ORANGE, 0.45),
+    ("worst fifth", VERMILLION, 0.45),
+)
+
+
+def parallel_coordinates(frames: StudyFrames) -> Chart:
+    """A line for each trial across the settings that mattered most, coloured by fifths.
+
+    Drawn with plain lines: Plotly's own trace needs WebGL, which machines without a graphics
+    processor may lack.
+    """
+    key, title = "parallel", "Parallel coordinates"
+    trials = frames.valued
+    table = effects(frames)
+    settings = list(dict.fromkeys(table["setting"]))[:MOST_AXES]
+    if not settings:
+        reason = "No setting varies between the trials that have ended"
+        return Chart(key, empty(frames, title, reason), reason + ".")
+    return _parallel(frames, trials, settings)
+
+
+def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) -> Chart:
+    name = metric(frames.metrics[0])
+    drawn = trials.sort_values("value", ascending=not frames.maximize, kind="stable")
+    drawn = drawn.head(MOST_LINES)
+    axes = [_axis(drawn, setting) for setting in settings]
+    low, high = visible_range(drawn)
+    value = (drawn["value"].clip(low, high) - low) / (high - low)
+    axes.append((value, [(i / 4, label(low + (high - low) * i / 4)) for i in range(5)]))
+    heights = np.column_stack([height.to_numpy(dtype=float) for height, _ in axes])
+    fifths = np.minimum(np.arange(len(drawn)) * len(FIFTHS) // len(drawn), len(FIFTHS) - 1)
+    traces = [
+        _lines(heights[fifths == index], drawn["number"][fifths == index], index)
+        for index in reversed(range(len(FIFTHS)))
+        if (fifths == index).any()
+    ]
+    annotations = [
+        {
+            "x": place,
+            "y": height,
+            "text": text,
+            "showarrow": False,
+            "xanchor": "left",
+            "xshift": 4,
+            "font": {"size": 10},
+        }
+        for place, (_, ticks) in enumerate(axes)
+        for height, text in ticks
+    ]
+    figure = styled(
+        frames,
+        traces,
+        "Parallel coordinates",
+        f"{plural(len(drawn), 'trial')}; click or double-click a fifth in the legend to choose",
+        xaxis={
+            "tickvals": list(range(len(axes))),
+            "ticktext": [s.replace("_", "<br>") for s in settings] + [name.replace(" ", "<br>")],
+            "range": [-0.1, len(settings) + 0.55],
+            "showgrid": True,
+            "gridwidth": 2,
+            "zeroline": False,
+            "showline": False,
+            "tickangle": 0,
+        },
+        yaxis={"visible": False, "range": [-0.18, 1.05]},
+        annotations=annotations,
+        height=520,
+        legend={"traceorder": "reversed"},
+    )
+    text = (
+        f"Each of {plural(len(drawn), 'line')} is a trial, from {settings[0]} on the left to its "
+        f"{name} on the right; the best fifth is blue, the worst vermillion, and what has no "
+        f"effect in a trial lies at the bottom."
+    )
+    return Chart("parallel", figure, text, wide=True)
+
+
+def _lines(heights: np.ndarray[Any, Any], trials: pd.Series, index: int) -> go.Scatter:
+    """All lines of one fifth as one trace, with gaps between them."""
+    count, axes = heights.shape
+    y = np.hstack([heights, np.full((count, 1), np.nan)]).ravel()
+    hover = [f"trial {number}" for number in trials for _ in range(axes + 1)]
+    name, colour, opacity = FIFTHS[index]
+    return go.Scatter(
+        x=([*range(axes), None]) * count,
+        y=numbers(pd.Series(y)),
+        text=hover,
+        mode="lines",
+        line={"color": colour, "width": 2 if index == 0 else 1},
+        opacity=opacity,
+        name=f"{name} ({count})",
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _axis(trials: pd.DataFrame, name: str) -> tuple[pd.Series, list[tuple[float, str]]]:
+    """Heights in [0, 1] of a setting's values, and labels by height; inactive ones lie below."""
+    values = active_values(trials, name)
+    known = values.dropna()
+    if FIELDS[name].type in (int, float) and known.nunique() > MOST_LEVELS:
+        amount = known.astype(float)
+        log = bool(amount.min() > 0 and amount.max() / amount.min() > 30)
+        scaled = pd.Series(np.log(amount), amount.index) if log else amount
+        low, high = float(scaled.min()), float(scaled.max())
+        height = (scaled - low) / (high - low)
+        steps = [low + (high - low) * i / 4 for i in range(5)]
+        ticks = [(i / 4, label(math.exp(step) if log else step)) for i, step in enumerate(steps)]
+    else:
+        group = levels(trials, name).dropna().cat.remove_unused_categories()
+        last = max(len(group.cat.categories) - 1, 1)
+        spread = 0.5 / (len(group.cat.categories) + 1)
+        height = group.cat.codes / last + jitter(trials["number"].loc[group.index]) * spread / 2
+        ticks = [(i / last, text) for i, text in enumerate(group.cat.categories)]
+    if len(known) < len(values):
+        ticks.append((INACTIVE, "no effect"))
+    return height.reindex(values.index).fillna(INACTIVE), ticks

@@ -1,0 +1,89 @@
+"""Trials as points, and means with intervals over them."""
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from sweep.report.analysis.levels import LEAST_DRAWN
+from sweep.report.figures.style import OUTCOME_SYMBOLS, numbers, padded
+from sweep.report.frames import StudyFrames
+from sweep.report.text import plural
+
+MOST_POINTS = 400
+
+
+def accurate(frames: StudyFrames) -> pd.DataFrame:
+    """Trials with an objective value and a validation accuracy."""
+    return frames.valued.dropna(subset=["accuracy"])
+
+
+def data_range(values: pd.Series) -> list[float]:
+    """Of the trials, not of the intervals, which are wild where there are two or three trials."""
+    return padded(float(values.min()), float(values.max()))
+
+
+def thinned(trials: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_POINTS` trials, evenly spaced by number, so that a figure stays small."""
+    if len(trials) <= MOST_POINTS:
+        return trials
+    return trials.iloc[np.linspace(0, len(trials) - 1, MOST_POINTS).astype(int)]
+
+
+def drawn_note(drawn: pd.DataFrame, trials: pd.DataFrame) -> str:
+    """How many trials are drawn, for a title."""
+    if len(drawn) == len(trials):
+        return plural(len(trials), "trial")
+    return f"{len(drawn)} of {len(trials):,} trials drawn"
+
+
+def trial_marks(
+    trials: pd.DataFrame,
+    x: str,
+    colour: str,
+    name: str,
+    *,
+    measure: str = "accuracy",
+    faint: bool = False,
+) -> go.Scatter:
+    """A mark for each trial, its symbol by outcome, at column `x` and height `measure`."""
+    symbols = trials["outcome"].map(OUTCOME_SYMBOLS).tolist()
+    return go.Scatter(
+        x=numbers(trials[x]),
+        y=numbers(trials[measure]),
+        customdata=hover(trials),
+        mode="markers",
+        name=name,
+        legendgroup=name,
+        showlegend=False,
+        marker={"color": colour, "symbol": symbols, "size": 7, "opacity": 0.45 if faint else 0.85},
+        hovertemplate="trial %{customdata[0]}: %{customdata[1]}<extra></extra>",
+    )
+
+
+def mean_marks(
+    means: pd.DataFrame, x: list[float | None], colour: str, name: str, *, line: bool
+) -> go.Scatter:
+    """Diamonds with their intervals at `x`, from the rows of `group_means`."""
+    half = (means["high"] - means["mean"]).where(means["count"] >= LEAST_DRAWN, 0.0)
+    return go.Scatter(
+        x=x,
+        y=numbers(means["mean"]),
+        error_y={"array": numbers(half), "thickness": 1.5, "width": 5, "color": colour},
+        customdata=means["count"].tolist(),
+        mode="lines+markers" if line else "markers",
+        line={"color": colour, "width": 1.5, "dash": "dot"},
+        marker={"color": colour, "symbol": "diamond", "size": 12},
+        name=name,
+        legendgroup=name,
+        hovertemplate="mean %{y:.4g}, n=%{customdata}<extra></extra>",
+    )
+
+
+def hover(trials: pd.DataFrame) -> list[list[object]]:
+    """Number, and what a reader wants to know first, of every trial."""
+    return [
+        [int(number), f"{outcome}, accuracy {accuracy:.3f}"]
+        for number, outcome, accuracy in zip(
+            trials["number"], trials["outcome"], trials["accuracy"], strict=True
+        )
+    ]

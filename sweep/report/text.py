@@ -1,0 +1,36 @@
+"""Names and numbers as people read them."""
+
+import html
+
+METRIC_NAMES = {
+    "val_accuracy": "validation accuracy",
+    "val_loss": "validation loss",
+    "seconds_per_epoch": "seconds per epoch",
+    "parameters": "parameters",
+}
+
+
+def escaped(text: object) -> str:
+    """Text that Plotly shows as it is, without reading tags in it."""
+    return html.escape(str(text), quote=False)
+
+
+def metric(name: str) -> str:
+    """An objective's name for people."""
+    return METRIC_NAMES.get(name, name)
+
+
+def label(value: object) -> str:
+    """A setting's value, short: 0.001 instead of 0.0010000000474974513."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        # 0.99999 is far from 1 as a momentum.
+        digits = 6 if 0.99 < value < 1 else 3
+        return f"{value:.{digits}g}" if abs(value) < 1e3 else f"{value:.6g}"
+    return escaped(value)
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -39,6 +39,7 @@ class History:
         self._trials: dict[int, FrozenTrial] = {}
         self._scores: dict[int, tuple[float, ...]] = {}
         self._rows: dict[int, Floats] = {}
+        self._open_rows: dict[tuple[int, int], Floats] = {}
         self._places: dict[str, int] = {}
         self._groups: _SearchSpaceGroup | None = None
         self._distributions: dict[frozenset[str], dict[str, BaseDistribution]] = {}
@@ -61,6 +62,7 @@ class History:
                 known = sorted(names | self._places.keys())
                 self._places = {name: place for place, name in enumerate(known)}
                 self._rows.clear()
+                self._open_rows.clear()
 
     def __len__(self) -> int:
         """Trials taken in."""
@@ -95,9 +97,16 @@ class History:
             if number not in self._rows:
                 self._rows[number] = self._row(self._trials[number])
         rows = [(number, self._rows[number]) for number in numbers]
-        rows += [(trial.number, self._row(trial)) for trial in others]
+        rows += [(trial.number, self._row_of_open(trial)) for trial in others]
         rows.sort(key=lambda row: row[0])
         return Table(np.array([row for _, row in rows]).reshape(len(rows), -1), self._places)
+
+    def _row_of_open(self, trial: FrozenTrial) -> Floats:
+        """Parameters are added to an open trial, and do not change."""
+        key = trial.number, len(trial.params)
+        if key not in self._open_rows:
+            self._open_rows[key] = self._row(trial)
+        return self._open_rows[key]
 
     def _row(self, trial: FrozenTrial) -> Floats:
         row = np.full(len(self._places), np.nan)

@@ -284,14 +284,16 @@ class Loop:
     def _ask(self) -> None:
         with self._times.sampling:
             try:
-                open_trial = self._source.next(self._busy)
+                wanted = min(self._unassigned, self._roster.ahead) - len(self._ready)
+                opened = self._source.next(wanted, self._busy)
             except BudgetSpentError:
                 # Another run was faster; when it fails to finish its trial, there is one more.
                 self._budget_is_spent = True
                 return
-        # `sweep retry` may have enqueued it after this run had counted the failure.
-        self._standings.failures.discard(open_trial.trial.user_attrs.get(RETRY_OF))
-        self._ready.add(open_trial)
+        for open_trial in opened:
+            # `sweep retry` may have enqueued it after this run had counted the failure.
+            self._standings.failures.discard(open_trial.trial.user_attrs.get(RETRY_OF))
+            self._ready.add(open_trial)
 
     def progress(self) -> Progress:
         """The study now."""

@@ -9,6 +9,7 @@ from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.driver.halving import HistoryHalvingPruner, HistoryHyperbandPruner
 from sweep.driver.history import History
 from sweep.driver.pruning import HistoryMedianPruner
 from sweep.driver.tpe import HistoryTpe
@@ -18,6 +19,8 @@ from sweep.spec.model import StudySpec
 from sweep.spec.tree import most_epochs
 from sweep.trial import stream_seed
 
+MOST_AT_ONCE = 8
+
 
 class TrialSampler(BaseSampler):
     """Samples one trial; each parameter that is sampled alone has a stream of its own.
@@ -26,11 +29,17 @@ class TrialSampler(BaseSampler):
     whose sampling was cut short by a kill goes on as if it had not been.
     """
 
-    def __init__(self, make: Callable[[int], BaseSampler], seed: int) -> None:
-        """Sample with the samplers that `make` gives for a seed."""
+    def __init__(self, whole: BaseSampler, make: Callable[[int], BaseSampler], seed: int) -> None:
+        """Sample with these.
+
+        Args:
+            whole: Samples the parameters that are sampled together.
+            make: Gives, for a seed, a sampler for a parameter that is sampled alone.
+            seed: The trial's.
+        """
+        self.whole = whole
         self._make = make
         self._seed = seed
-        self.whole = make(seed)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -70,29 +79,48 @@ class TrialSampler(BaseSampler):
         self.whole.after_trial(study, trial, state, values)
 
 
-def make_sampler(spec: StudySpec, number: int, history: History | None) -> TrialSampler:
-    """The sampler for one trial.
+def make_samplers(
+    spec: StudySpec, numbers: Sequence[int], history: History | None
+) -> list[TrialSampler]:
+    """The samplers for trials that are asked for at once, one for each.
 
-    A fresh sampler, seeded by study and trial number, makes each choice a function of the other
+    Fresh samplers, seeded by study and trial number, make each choice a function of the other
     trials alone: a study that was killed and resumed chooses as one that never stopped. `qmc` and
     `cmaes` keep their state in the study itself and take the study's seed.
 
     Args:
         spec: The study.
-        number: Number of the trial that the sampler will choose.
+        numbers: Numbers of the trials.
         history: The study's finished trials, if it has one objective.
     """
-    seed = stream_seed(spec.seed, "sampler", number)
-    return TrialSampler(lambda seed: _make_sampler(spec, seed, history), seed)
+    seeds = [stream_seed(spec.seed, "sampler", number) for number in numbers]
+    shared = None
+    if spec.sampler.name == "tpe" and history is not None:
+        shared = _make_sampler(spec, seeds[0], history, numbers)
+
+    def make(number: int, seed: int) -> TrialSampler:
+        def of_seed(seed: int) -> BaseSampler:
+            return _make_sampler(spec, seed, history, [number])
+
+        return TrialSampler(shared or of_seed(seed), of_seed, seed)
+
+    return list(map(make, numbers, seeds))
 
 
-def _make_sampler(spec: StudySpec, seed: int, history: History | None) -> BaseSampler:
+def most_at_once(spec: StudySpec) -> int:
+    """How many trials are asked for at once: more than one where that makes them cheaper."""
+    return 1 if spec.sampler.name in ("gp", "cmaes") else MOST_AT_ONCE
+
+
+def _make_sampler(
+    spec: StudySpec, seed: int, history: History | None, numbers: Sequence[int]
+) -> BaseSampler:
     name, startup = spec.sampler.name, spec.sampler.startup_trials
     with warnings.catch_warnings():
         # `group` and QMC are marked experimental; conditional spaces need the first.
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         if name == "tpe" and history is not None:
-            return HistoryTpe(history, seed, startup)
+            return HistoryTpe(history, seed, startup, numbers)
         if name == "tpe":
             return optuna.samplers.TPESampler(
                 seed=seed,
@@ -152,11 +180,12 @@ def make_pruner(spec: StudySpec, finished: Sequence[FrozenTrial]) -> optuna.prun
             finished, startup_trials=pruner.startup_trials, warmup_steps=pruner.min_epochs
         )
     if pruner.name == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(
-            min_resource=pruner.min_epochs, reduction_factor=pruner.reduction_factor
+        return HistoryHalvingPruner(
+            finished, min_resource=pruner.min_epochs, reduction_factor=pruner.reduction_factor
         )
     if pruner.name == "hyperband":
-        return optuna.pruners.HyperbandPruner(
+        return HistoryHyperbandPruner(
+            finished,
             min_resource=pruner.min_epochs,
             max_resource=most_epochs(spec),
             reduction_factor=pruner.reduction_factor,

@@ -8,10 +8,11 @@ from itertools import islice
 from typing import Any, Final
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial
 
 from sweep.driver.history import History
-from sweep.driver.sampling import make_sampler
+from sweep.driver.sampling import make_samplers, most_at_once
 from sweep.engines.fused.key import fusion_key
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
@@ -164,10 +165,14 @@ class TrialSource:
         self._left.clear()
         return left
 
-    def next(self, but: Collection[int] = ()) -> OpenTrial:
-        """The next trial: one taken over, one enqueued, or a new one.
+    def next(self, most: int = 1, but: Collection[int] = ()) -> list[OpenTrial]:
+        """The next trials: one taken over, or enqueued and new ones.
+
+        Several that are new are asked for at once, so that they cost little; the sampler chooses
+        each of them without knowing the others.
 
         Args:
+            most: How many, at least one, if the budget has as many.
             but: Ids of trials that are not to be taken over.
 
         Raises:
@@ -179,10 +184,14 @@ class TrialSource:
             left = self._left.popleft()
             # One that was taken over here may have been lost again.
             if self._run.holds(left._trial_id):
-                return self._taken_up(left)
-        if self._spec.sampler.name == "grid" and not self._has_waiting():
-            return self._open(self._next_combination())
-        return self._open(self._study.ask())
+                return [self._taken_up(left)]
+        waiting = self._waiting()
+        if self._spec.sampler.name == "grid" and not waiting:
+            return self._open([self._next_combination()])
+        if waiting:
+            return self._open([self._study.ask()])
+        count = self._run.reserve(min(most, most_at_once(self._spec)))
+        return self._open([self._study.ask() for _ in range(count)])
 
     def _taken_up(self, left: FrozenTrial) -> OpenTrial:
         """A trial that another run left: to go on from its checkpoint, if it has one."""
@@ -190,7 +199,7 @@ class TrialSource:
             trial = self._with_combination(left._trial_id, left.user_attrs[GRID_INDEX])
         else:
             trial = optuna.trial.Trial(self._study, left._trial_id)
-        open_trial = self._open(trial)
+        (open_trial,) = self._open([trial])
         last_step = max(left.intermediate_values, default=0)
         row = self._store.trial_row(self._spec.study, trial.number)
         if row["checkpoint"] is None:
@@ -203,18 +212,22 @@ class TrialSource:
         )
         return open_trial.restarted(task, last_step, [_report(epoch) for epoch in epochs])
 
-    def _open(self, trial: optuna.trial.Trial) -> OpenTrial:
-        # The sampler is asked when the space suggests its first parameter, so it can be set here.
-        self._study.sampler = make_sampler(self._spec, trial.number, self._history)
+    def _open(self, trials: Sequence[optuna.trial.Trial]) -> list[OpenTrial]:
+        samplers = make_samplers(self._spec, [trial.number for trial in trials], self._history)
         with self._run.batch():
-            config = self._space.suggest(trial)
+            return [self._suggest(*pair) for pair in zip(trials, samplers, strict=True)]
+
+    def _suggest(self, trial: optuna.trial.Trial, sampler: BaseSampler) -> OpenTrial:
+        # The sampler is asked when the space suggests its first parameter, so it can be set here.
+        self._study.sampler = sampler
+        config = self._space.suggest(trial)
         seed = trial_seed(self._spec.seed, trial.number)
         task = TrialTask(trial.number, config, seed, artifacts=self._artifacts)
         return OpenTrial(trial, task, last_step=0, group=self._grouping(config))
 
-    def _has_waiting(self) -> bool:
+    def _waiting(self) -> list[FrozenTrial]:
         waiting = (optuna.trial.TrialState.WAITING,)
-        return bool(self._study.get_trials(deepcopy=False, states=waiting))
+        return self._study.get_trials(deepcopy=False, states=waiting)
 
     def _next_combination(self) -> optuna.trial.Trial:
         """A trial of the first combination that no run has taken yet."""

@@ -8,6 +8,7 @@ what others did is pulled in, a trial at a time, when their leases say that some
 
 import copy
 import json
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,7 +28,14 @@ from sqlalchemy import Table
 
 from sweep.store.database import Database
 from sweep.store.leases import Hold
-from sweep.store.optuna_tables import INTERMEDIATES, KEYS, PARAMS, SYSTEM_ATTRS, USER_ATTRS
+from sweep.store.optuna_tables import (
+    INTERMEDIATES,
+    KEYS,
+    PARAMS,
+    SYSTEM_ATTRS,
+    USER_ATTRS,
+    NewTrial,
+)
 from sweep.store.pending import Note, Pending
 from sweep.store.share import StudyShare
 
@@ -73,6 +81,7 @@ class DrivingStorage(BaseStorage):
         self._in_batch = False
         self._ended: list[FrozenTrial] = []
         self._pulled_to = -1
+        self._reserved: deque[int] = deque()
         self.pull()
         self._ended.clear()
 
@@ -193,38 +202,39 @@ class DrivingStorage(BaseStorage):
     # Trials
 
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
-        """In the database at once: it gives the number."""
+        """One that is reserved, or in the database at once: it gives the number."""
         if template_trial is None:
-            return self._reserve(None)
+            if not self._reserved:
+                self.reserve(1)
+            return self._reserved.popleft()
         trial_id = self._backend.create_new_trial(study_id, template_trial)
         self._remember(self._call(self._backend.get_trial, trial_id))
         return trial_id
 
+    def reserve(self, most: int) -> None:
+        """Make the trials that will be asked for next, so many or what the budget leaves.
+
+        Raises:
+            BudgetSpentError: It leaves none.
+        """
+        for made in self._share.reserve(most):
+            if isinstance(made, int):
+                self._remember(self._call(self._backend.get_trial, made))
+                self._reserved.append(made)
+            else:
+                self._remember(_new_trial(made))
+                self._reserved.append(made.trial_id)
+
+    @property
+    def reserved(self) -> int:
+        """Trials that were made and have not been asked for."""
+        return len(self._reserved)
+
     def create_counted_trial(self, counter: str) -> tuple[int, int]:
         """A new trial, and its number among those with this user attribute, from 0."""
-        trial_id = self._reserve(counter)
+        trial_id = self._share.reserve_counted(counter)
+        self._remember(self._call(self._backend.get_trial, trial_id))
         return trial_id, int(self._trials[trial_id].user_attrs[counter])
-
-    def _reserve(self, counter: str | None) -> int:
-        made = self._share.reserve(counter)
-        if isinstance(made, int):
-            self._remember(self._call(self._backend.get_trial, made))
-            return made
-        trial = FrozenTrial(
-            number=made.number,
-            state=TrialState.RUNNING,
-            value=None,
-            datetime_start=made.started_at,
-            datetime_complete=None,
-            params={},
-            distributions={},
-            user_attrs={} if counter is None else {counter: made.count},
-            system_attrs={},
-            intermediate_values={},
-            trial_id=made.trial_id,
-        )
-        self._remember(trial)
-        return made.trial_id
 
     def adopt(self, trial_id: int) -> FrozenTrial:
         """A trial taken over, as the run before left it."""
@@ -381,3 +391,20 @@ class DrivingStorage(BaseStorage):
         """What waits; it waits no longer, so that what cannot be written is not tried again."""
         pending, self._pending = self._pending, Pending()
         return pending
+
+
+def _new_trial(made: NewTrial) -> FrozenTrial:
+    """A trial that was made just now, as Optuna's storage would read it."""
+    return FrozenTrial(
+        number=made.number,
+        state=TrialState.RUNNING,
+        value=None,
+        datetime_start=made.started_at,
+        datetime_complete=None,
+        params={},
+        distributions={},
+        user_attrs={},
+        system_attrs={},
+        intermediate_values={},
+        trial_id=made.trial_id,
+    )

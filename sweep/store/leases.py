@@ -50,10 +50,10 @@ def end(connection: Connection, run_ids: Collection[int], now: datetime) -> None
     connection.execute(ended.values(ended_at=now))
 
 
-def give(connection: Connection, study_id: int, trial_id: int, run_id: int) -> None:
-    """A trial that nobody holds is held by a run now."""
-    row = {"trial_id": trial_id, "study_id": study_id, "run_id": run_id, "revision": 0}
-    connection.execute(insert(leases), row)
+def give(connection: Connection, study_id: int, trial_ids: Collection[int], run_id: int) -> None:
+    """Trials that nobody holds are held by a run now."""
+    shared = {"study_id": study_id, "run_id": run_id, "revision": 0}
+    connection.execute(insert(leases), [{"trial_id": each, **shared} for each in trial_ids])
 
 
 def still_held(connection: Connection, run_id: int, trial_ids: Collection[int]) -> set[int]:
@@ -156,7 +156,7 @@ def take_over(
     taken = orphans(connection, study_id, dead, most, but)
     for trial_id, holder in taken:
         if holder is None:
-            give(connection, study_id, trial_id, run_id)
+            give(connection, study_id, [trial_id], run_id)
         else:
             mine = update(leases).where(leases.c.trial_id == trial_id)
             connection.execute(mine.values(run_id=run_id, revision=leases.c.revision + 1))

@@ -36,35 +36,40 @@ class NewTrial:
         trial_id: Optuna's id of it.
         number: Its number.
         started_at: When it was made, as Optuna writes it.
-        count: Its number among those that are counted, or None if it is not.
     """
 
     trial_id: int
     number: int
     started_at: datetime
-    count: int | None
 
 
-def make_trial(connection: Connection, study_id: int, counter: str | None) -> NewTrial:
-    """Make a trial that runs, in a transaction that holds the study's lock.
+def make_trials(connection: Connection, study_id: int, count: int) -> list[NewTrial]:
+    """Make trials that run, in a transaction that holds the study's lock.
 
     Args:
         connection: That of the transaction.
         study_id: The study.
-        counter: Name of a user attribute that counts such trials from 0, if one is wanted.
+        count: How many.
     """
-    of_study = select(func.count()).where(TRIALS.c.study_id == study_id).scalar_subquery()
+    of_study = select(func.count()).where(TRIALS.c.study_id == study_id)
+    first = connection.execute(of_study).scalar_one()
     now = datetime.now()
-    values = {"state": TrialState.RUNNING, "datetime_start": now}
-    row = insert(TRIALS).values(study_id=study_id, number=of_study, **values)
-    made = connection.execute(row.returning(TRIALS.c.trial_id, TRIALS.c.number)).one()
-    count = None
-    if counter is not None:
-        count = _count_trial(connection, study_id, made.trial_id, counter)
-    return NewTrial(made.trial_id, made.number, now, count)
+    shared = {"study_id": study_id, "state": TrialState.RUNNING, "datetime_start": now}
+    rows = [{"number": number, **shared} for number in range(first, first + count)]
+    made = insert(TRIALS).returning(TRIALS.c.trial_id, sort_by_parameter_order=True)
+    ids = connection.execute(made, rows).scalars()
+    return [NewTrial(trial_id, number, now) for number, trial_id in enumerate(ids, start=first)]
 
 
-def _count_trial(connection: Connection, study_id: int, trial_id: int, counter: str) -> int:
+def count_trial(connection: Connection, study_id: int, trial_id: int, counter: str) -> int:
+    """Count a trial, in a transaction that holds the study's lock.
+
+    Args:
+        connection: That of the transaction.
+        study_id: The study.
+        trial_id: The trial.
+        counter: Name of the user attribute that counts such trials from 0.
+    """
     query = (
         select(USER_ATTRS.c.value_json)
         .join(TRIALS, TRIALS.c.trial_id == USER_ATTRS.c.trial_id)

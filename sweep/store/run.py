@@ -115,6 +115,20 @@ class StudyRun:
         """Open trials of other runs, as of the last `pull`."""
         return self.storage.others_open
 
+    def reserve(self, most: int) -> int:
+        """Make the trials that the study will be asked for next, unless there are some already.
+
+        Returns:
+            How many there are: so many, or what the budget leaves.
+
+        Raises:
+            BudgetSpentError: It leaves none.
+        """
+        if not self.storage.reserved:
+            with self._translated():
+                self.storage.reserve(most)
+        return self.storage.reserved
+
     def holds(self, trial_id: int) -> bool:
         """Whether a trial is this run's to write about, as far as it knows."""
         return self._share.is_mine(trial_id)

@@ -103,31 +103,56 @@ class StudyShare:
 
     # Trials that begin
 
-    def reserve(self, counter: str | None = None) -> NewTrial | int:
-        """Make a trial, as Optuna does, and hold it.
+    def reserve(self, most: int) -> list[NewTrial] | list[int]:
+        """Make trials, as Optuna does, and hold them.
 
         Args:
-            counter: Name of a user attribute that counts such trials from 0, if one is wanted.
+            most: How many; fewer if fewer are left to the budget.
 
         Returns:
-            The trial, or the id of one that was made by a transaction whose answer was lost.
+            The trials, or the ids of those made by a transaction whose answer was lost.
 
         Raises:
             BudgetSpentError: As many trials as were asked for are finished or open.
         """
 
-        def write(connection: Connection) -> NewTrial | int:
+        def write(connection: Connection) -> list[NewTrial] | list[int]:
+            lock_study(connection, self.study_id)
+            if missed := self._missed(connection):
+                return missed
+            count = min(most, self._left_of_budget(connection, most))
+            trials = optuna_tables.make_trials(connection, self.study_id, count)
+            ids = [trial.trial_id for trial in trials]
+            leases.give(connection, self.study_id, ids, self.run_id)
+            return trials
+
+        made = self._database.write(write)
+        self._mine.update(each if isinstance(each, int) else each.trial_id for each in made)
+        return made
+
+    def reserve_counted(self, counter: str) -> int:
+        """Make a trial, hold it, and count it in a user attribute of this name, from 0.
+
+        Returns:
+            Its id.
+
+        Raises:
+            BudgetSpentError: As many trials as were asked for are finished or open.
+        """
+
+        def write(connection: Connection) -> int:
             lock_study(connection, self.study_id)
             if missed := self._missed(connection):
                 return missed[0]
-            self._check_budget(connection)
-            trial = optuna_tables.make_trial(connection, self.study_id, counter)
-            leases.give(connection, self.study_id, trial.trial_id, self.run_id)
-            return trial
+            self._left_of_budget(connection, 1)
+            (trial,) = optuna_tables.make_trials(connection, self.study_id, 1)
+            optuna_tables.count_trial(connection, self.study_id, trial.trial_id, counter)
+            leases.give(connection, self.study_id, [trial.trial_id], self.run_id)
+            return trial.trial_id
 
-        trial = self._database.write(write)
-        self._mine.add(trial if isinstance(trial, int) else trial.trial_id)
-        return trial
+        trial_id = self._database.write(write)
+        self._mine.add(trial_id)
+        return trial_id
 
     def _missed(self, connection: Connection) -> list[int]:
         """Trials that it holds without knowing: the answer of a transaction was lost."""
@@ -147,9 +172,9 @@ class StudyShare:
             if optuna_tables.state_of(connection, trial_id) is not TrialState.WAITING:
                 hold = leases.holds(connection, self.study_id).get(trial_id)
                 return hold is not None and hold.run_id == self.run_id
-            self._check_budget(connection)
+            self._left_of_budget(connection, 1)
             optuna_tables.start_trial(connection, trial_id)
-            leases.give(connection, self.study_id, trial_id, self.run_id)
+            leases.give(connection, self.study_id, [trial_id], self.run_id)
             return True
 
         is_mine = self._database.write(write)
@@ -157,11 +182,14 @@ class StudyShare:
             self._mine.add(trial_id)
         return is_mine
 
-    def _check_budget(self, connection: Connection) -> None:
+    def _left_of_budget(self, connection: Connection, wanted: int) -> int:
+        """How many of the trials wanted may begin, at least one."""
         if self.budget is None:
-            return
-        if leases.claimed(connection, self.study_id) >= self.budget:
+            return wanted
+        left = self.budget - leases.claimed(connection, self.study_id)
+        if left <= 0:
             raise BudgetSpentError
+        return left
 
     def take_over(self, most: int, but: Collection[int] = ()) -> list[int]:
         """Hold open trials of runs that are gone.

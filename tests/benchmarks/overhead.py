@@ -2,8 +2,8 @@
 
     python tests/benchmarks/overhead.py --out FILE
 
-The engine sleeps for 0.3 s an epoch, in a worker process as always; the space is that of
-`studies/deep_cifar10.yaml`, the sampler TPE, the pruner median. Overhead is the share of the
+The engine sleeps for 0.3 s an epoch, in a worker process as always; space, sampler (TPE), pruner
+(ASHA) and epochs are those of `studies/deep_cifar10.yaml`. Overhead is the share of the
 slots' time in which nothing trains, over a minute in the middle of a run: the driver judging an
 epoch while its worker waits, and slots that wait for a trial. Measured with so many earlier trials
 in the study, and with many drivers in one study. Beside them the same slots in a stock Optuna loop
@@ -42,9 +42,9 @@ from sweep.executors.process import ProcessExecutor  # noqa: E402
 from sweep.space import SearchSpace  # noqa: E402
 from sweep.spec import load_study  # noqa: E402
 from sweep.spec.model import StudySpec  # noqa: E402
+from sweep.spec.tree import most_epochs  # noqa: E402
 from sweep.store import Store  # noqa: E402
 
-EPOCHS = 10
 WARM_UP_SECONDS = 25.0
 STUDY = "overhead"
 
@@ -55,8 +55,6 @@ def spec_of(trials: int) -> StudySpec:
         "data": "{name: synthetic, train_images: 64}",
         "engine": "reference",
         "budget.trials": trials,
-        "budget.epochs": EPOCHS,
-        "pruner": "{name: median}",
         "keep_weights": 1,
     }
     file = HERE.parents[1] / "studies" / "deep_cifar10.yaml"
@@ -162,7 +160,7 @@ def make_study(url: str, earlier: int) -> None:
     data = prepare(spec.data, data_dir=None, progress=lambda _: None)
     with Store.open(url) as store:
         store.create_study(study_record(spec, data), ["maximize"], ["val_accuracy"])
-    add_history(url, STUDY, spec, earlier, EPOCHS)
+    add_history(url, STUDY, spec, earlier)
 
 
 def stock(server: Any, earlier: int, slots: int, epochs: int) -> dict[str, Any]:
@@ -172,7 +170,8 @@ def stock(server: Any, earlier: int, slots: int, epochs: int) -> dict[str, Any]:
     sampler = optuna.samplers.TPESampler(
         seed=1, n_startup_trials=40, multivariate=True, group=True, constant_liar=True
     )
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(min_resource=3, reduction_factor=3)
+    most = most_epochs(spec_of(1))
     storage = optuna.storages.RDBStorage(url.replace("postgresql:", "postgresql+psycopg:"))
     study = optuna.load_study(study_name=STUDY, storage=storage, sampler=sampler, pruner=pruner)
     space = SearchSpace.from_spec(spec_of(1_000_000))
@@ -194,7 +193,7 @@ def stock(server: Any, earlier: int, slots: int, epochs: int) -> dict[str, Any]:
             running[number] = (trial, epoch + 1)
             if trial.should_prune():
                 study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-            elif epoch + 1 == EPOCHS:
+            elif epoch + 1 == most:
                 study.tell(trial, accuracy)
             else:
                 continue

@@ -1,6 +1,6 @@
 """Earlier trials for `overhead.py`: sampled at random in memory, then written in bulk."""
 
-import random
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +10,10 @@ from optuna.trial import TrialState
 from sleeping_engine import accuracy_of
 from sqlalchemy import insert
 
+from sweep.driver.sampling import make_pruner
 from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
+from sweep.spec.tree import most_epochs
 from sweep.store import Store
 from sweep.store import schema as ours
 from sweep.trial import TrialConfig
@@ -21,22 +23,26 @@ def suggest_all(space: SearchSpace, trial: optuna.trial.Trial) -> TrialConfig:
     return space.suggest(trial)
 
 
-def add_history(url: str, name: str, spec: StudySpec, count: int, epochs: int) -> None:
-    """Add `count` finished trials, two in three pruned, with all their epochs."""
+def add_history(url: str, name: str, spec: StudySpec, count: int) -> None:
+    """Add `count` finished trials, pruned by the study's pruner, with all their epochs."""
     space = SearchSpace.from_spec(spec)
+    finished: list[optuna.trial.FrozenTrial] = []
     study = optuna.create_study(
-        direction="maximize", sampler=optuna.samplers.RandomSampler(seed=0)
+        direction="maximize",
+        sampler=optuna.samplers.RandomSampler(seed=0),
+        pruner=make_pruner(spec, finished),
     )
-    dice = random.Random(0)
     rows: dict[Any, list[dict[str, Any]]] = {}
     when = datetime.now(UTC) - timedelta(days=1)
     with Store.open(url, create=False) as store:
         study_id = store.optuna_storage.get_study_id_from_name(name)
-        for number in range(count):
+        for _ in range(count):
             trial = study.ask()
             config = space.suggest(trial)
-            length = dice.choice((epochs, dice.randrange(1, epochs), dice.randrange(1, epochs)))
-            _add(rows, study_id, number, trial, config, length, epochs, when)
+            state = _train(trial, config, most_epochs(spec))
+            value = None if state is TrialState.PRUNED else 0.0
+            finished.append(study.tell(trial, value, state=state))
+            _add(rows, study_id, finished[-1], config, when)
         with store._database.engine.begin() as connection:
             for table, values in rows.items():
                 for first in range(0, len(values), 5000):
@@ -47,24 +53,31 @@ def add_history(url: str, name: str, spec: StudySpec, count: int, epochs: int) -
                 )
 
 
+def _train(trial: optuna.trial.Trial, config: TrialConfig, epochs: int) -> TrialState:
+    text = repr(config)
+    for epoch in range(1, epochs + 1):
+        trial.report(accuracy_of(text, epoch), epoch)
+        if trial.should_prune():
+            return TrialState.PRUNED
+    return TrialState.COMPLETE
+
+
 def _add(
     rows: dict[Any, list[dict[str, Any]]],
     study_id: int,
-    number: int,
-    trial: optuna.trial.Trial,
+    frozen: optuna.trial.FrozenTrial,
     config: TrialConfig,
-    length: int,
-    epochs: int,
     when: datetime,
 ) -> None:
+    number, state = frozen.number, frozen.state
     trial_id = number + 1
-    is_pruned = length < epochs
+    is_pruned = state is TrialState.PRUNED
+    length = len(frozen.intermediate_values)
     local = when.astimezone().replace(tzinfo=None)
 
     def add(table: Any, **values: Any) -> None:
         rows.setdefault(table, []).append(values)
 
-    state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
     add(
         models.TrialModel.__table__,
         trial_id=trial_id,
@@ -74,7 +87,9 @@ def _add(
         datetime_start=local,
         datetime_complete=local,
     )
-    frozen = trial._cached_frozen_trial
+    for key, value in frozen.system_attrs.items():
+        row = {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
+        add(models.TrialSystemAttributeModel.__table__, **row)
     for key, value in frozen.params.items():
         distribution = frozen.distributions[key]
         add(

@@ -67,13 +67,13 @@ def test_runs_try_each_combination_of_a_grid_exactly_once(sources: Sources) -> N
             # One that ends before its trials do; one of them was asked for and has no parameters.
             run = drive(sources.store, ended)
             source = sources.of(run)
-            left = [combination(source.next()) for _ in range(2)]
+            left = [combination(*source.next()) for _ in range(2)]
             run.storage.create_counted_trial("grid_index")
         assert runs[0].take_over(9) == 3
         while runs:
             source = runs.pop(0)
             try:
-                tried.append(combination(source.next()))
+                tried.append(combination(*source.next()))
             except BudgetSpentError:
                 continue
             runs.append(source)
@@ -85,12 +85,12 @@ def test_a_trial_that_was_lost_before_it_began_is_not_begun(sources: Sources) ->
     with ExitStack() as stack:
         run, other = (drive(sources.store, stack) for _ in range(2))
         with ExitStack() as ended:
-            left = sources.of(drive(sources.store, ended)).next()
+            left = sources.of(drive(sources.store, ended)).next()[0]
         source = sources.of(run)
         assert source.take_over(9) == 1
         with sources.store._database.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE sweep_runs SET expires_at = '2000-01-01'")
         assert [t.number for t in other.take_over(9)] == [left.task.number]
         run.pull()
-        assert source.next().task.number == left.task.number + 1
+        assert source.next()[0].task.number == left.task.number + 1
         assert run.take_lost() == {left.task.number}

@@ -1,14 +1,17 @@
 """What the sampler and the pruner with a history decide is what Optuna's own decide."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import SimpleNamespace
 
 import optuna
 import pytest
+from optuna.pruners import BasePruner, HyperbandPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 
+from sweep.driver.halving import HistoryHalvingPruner, HistoryHyperbandPruner
 from sweep.driver.history import MOST_TRIALS, History
 from sweep.driver.pruning import HistoryMedianPruner
 from sweep.driver.tpe import HistoryTpe
@@ -84,7 +87,7 @@ def optunas_own(history: History, seed: int) -> TPESampler:
 def test_it_chooses_what_optunas_sampler_chooses(seed: int, direction: str) -> None:
     study = random_study(5 + 20 * seed, seed, direction)
     history = history_of(study)
-    ours = next_params(study, HistoryTpe(history, seed, STARTUP))
+    ours = next_params(study, HistoryTpe(history, seed, STARTUP, [len(study.trials)]))
     assert ours == next_params(study, optunas_own(history, seed))
 
 
@@ -100,6 +103,93 @@ def test_it_prunes_what_optunas_pruner_prunes(direction: str) -> None:
                 verdicts.append(ours.prune(study, trial))
                 assert verdicts[-1] == own.prune(study, trial)
     assert len(set(verdicts)) == 2
+
+
+HALVING = {"min_resource": 1, "reduction_factor": 2}
+BANDS = HALVING | {"max_resource": 4}
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    ("make_own", "make"),
+    [
+        (lambda: SuccessiveHalvingPruner(**HALVING), partial(HistoryHalvingPruner, **HALVING)),
+        (lambda: HyperbandPruner(**BANDS), partial(HistoryHyperbandPruner, **BANDS)),
+    ],
+    ids=["asha", "hyperband"],
+)
+def test_it_halves_as_optuna_does(
+    make_own: Callable[[], BasePruner],
+    make: Callable[[Sequence[FrozenTrial]], BasePruner],
+    seed: int,
+    direction: str,
+) -> None:
+    """Trials that run beside each other, step by step, in two studies with the same values."""
+    dice = random.Random(seed)
+    ended: list[FrozenTrial] = []
+    pairs = []
+    for make_pruner in (make_own, lambda: make(ended)):
+        study = optuna.create_study(direction=direction, study_name="halved")
+        pairs.append((study, make_pruner()))
+    verdicts = []
+    running: list[list[optuna.trial.Trial]] = []
+    for _ in range(120):
+        running.append([study.ask() for study, _ in pairs])
+        trials = dice.choice(running)
+        step = _steps(trials[0]) + 1
+        value = float("nan") if dice.random() < 0.05 else round(dice.random(), 1)
+        for trial in trials:
+            trial.report(value, step)
+        found = [
+            pruner.prune(study, study._storage.get_trial(trial._trial_id))
+            for (study, pruner), trial in zip(pairs, trials, strict=True)
+        ]
+        assert found[0] == found[1]
+        verdicts.append(found[0])
+        if found[0] or step == 4:
+            running.remove(trials)
+            state = TrialState.PRUNED if found[0] else TrialState.COMPLETE
+            values = None if found[0] else 0.5
+            told = [
+                study.tell(t, values, state=state)
+                for (study, _), t in zip(pairs, trials, strict=True)
+            ]
+            assert told[0].system_attrs == told[1].system_attrs
+            ended.append(told[1])
+    assert len(set(verdicts)) == 2
+
+
+def _steps(trial: optuna.trial.Trial) -> int:
+    return len(trial.study._storage.get_trial(trial._trial_id).intermediate_values)
+
+
+def test_trials_that_are_asked_for_at_once_share_the_densities() -> None:
+    study = random_study(80, 5, "maximize")
+    history = history_of(study)
+    first = len(study.trials)
+    sampler = HistoryTpe(history, 7, STARTUP, range(first, first + 6))
+    again = optuna.create_study(direction=study.direction, sampler=sampler)
+    again.add_trials(study.trials)
+    built = count_calls(sampler, "_parzen_estimator_cls")
+    chosen = [suggest(again.ask()) for _ in range(6)]
+    # Of the better and of the worse trials, for each group of parameters.
+    assert len(built) == 2 * len(history.groups().search_spaces)
+    assert len({repr(params) for params in chosen}) == 6
+    assert all(set(params) <= {"kind", "x", "depth", "y"} for params in chosen)
+
+
+def count_calls(sampler: HistoryTpe, name: str) -> list[int]:
+    """Count the calls of a method of a sampler."""
+    calls: list[int] = []
+    method = getattr(sampler, name)
+
+    def counted(*arguments: object) -> object:
+        calls.append(1)
+        return method(*arguments)
+
+    setattr(sampler, name, counted)
+    return calls
 
 
 def test_no_verdict_before_enough_trials_are_complete() -> None:
@@ -135,7 +225,7 @@ def test_of_many_trials_the_best_and_a_part_of_the_others_are_looked_at() -> Non
 
 
 def suggest_from(study: optuna.Study, history: History) -> dict[str, object]:
-    return next_params(study, HistoryTpe(history, 3, STARTUP))
+    return next_params(study, HistoryTpe(history, 3, STARTUP, [len(study.trials)]))
 
 
 def test_what_finishes_later_counts_and_what_failed_does_not() -> None:

@@ -2,12 +2,13 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial
 
+from sweep.driver.halving import HistoryHalvingPruner, HistoryHyperbandPruner
 from sweep.driver.history import History
 from sweep.driver.pruning import HistoryMedianPruner
 from sweep.driver.sampling import (
     check_sampler,
     make_pruner,
-    make_sampler,
+    make_samplers,
 )
 from sweep.errors import UsageError
 from sweep.space import SearchSpace
@@ -41,8 +42,8 @@ def test_a_study_chooses_the_same_after_a_restart(
     name: str, kind: type[optuna.samplers.BaseSampler]
 ) -> None:
     spec = study_spec(f"sampler: {{name: {name}, startup_trials: 4}}\n" + SPACE)
-    assert isinstance(make_sampler(spec, 0, None).whole, kind)
-    assert isinstance(make_sampler(spec, 0, History([], maximize=True)).whole, kind)
+    assert isinstance(make_samplers(spec, [0], None)[0].whole, kind)
+    assert isinstance(make_samplers(spec, [0], History([], maximize=True))[0].whole, kind)
     space = SearchSpace.from_spec(spec)
 
     def choices(restart_at: int) -> list[dict[str, object]]:
@@ -55,7 +56,7 @@ def test_a_study_chooses_the_same_after_a_restart(
                 study = optuna.load_study(storage=storage, study_name="sampled")
                 history = History(finished, maximize=False)
             trial = study.ask()
-            study.sampler = make_sampler(spec, trial.number, history)
+            study.sampler = make_samplers(spec, [trial.number], history)[0]
             config = space.suggest(trial)
             finished.append(study.tell(trial, config.learning_rate + config.momentum))
         return [trial.params for trial in study.trials]
@@ -79,10 +80,10 @@ def test_a_trial_whose_sampling_was_cut_short_goes_on_as_if_it_had_not(
         history = History(ended, maximize=False)
         for _ in range(finished):
             trial = study.ask()
-            study.sampler = make_sampler(spec, trial.number, history)
+            study.sampler = make_samplers(spec, [trial.number], history)[0]
             ended.append(study.tell(trial, space.suggest(trial).learning_rate))
         trial = study.ask()
-        study.sampler = make_sampler(spec, trial.number, history)
+        study.sampler = make_samplers(spec, [trial.number], history)[0]
         storage = study._storage
         left = cut_after
 
@@ -97,7 +98,7 @@ def test_a_trial_whose_sampling_was_cut_short_goes_on_as_if_it_had_not(
         with pytest.raises(CutError):
             space.suggest(trial)
         del storage.set_trial_param
-        study.sampler = make_sampler(spec, trial.number, history)
+        study.sampler = make_samplers(spec, [trial.number], history)[0]
         again = optuna.trial.Trial(study, trial._trial_id)
         space.suggest(again)
         return again.params
@@ -121,7 +122,7 @@ def test_another_seed_chooses_otherwise() -> None:
         spec = study_spec(f"seed: {seed}\n" + SPACE)
         study = optuna.create_study()
         trial = study.ask()
-        study.sampler = make_sampler(spec, trial.number, None)
+        study.sampler = make_samplers(spec, [trial.number], None)[0]
         SearchSpace.from_spec(spec).suggest(trial)
         return trial.params
 
@@ -148,8 +149,8 @@ def test_most_epochs_of_a_study(text: str, expected: int) -> None:
     [
         ("none", optuna.pruners.NopPruner),
         ("median", HistoryMedianPruner),
-        ("asha", optuna.pruners.SuccessiveHalvingPruner),
-        ("hyperband", optuna.pruners.HyperbandPruner),
+        ("asha", HistoryHalvingPruner),
+        ("hyperband", HistoryHyperbandPruner),
     ],
 )
 def test_pruners_by_name(name: str, kind: type[optuna.pruners.BasePruner]) -> None:

@@ -107,6 +107,24 @@ def test_runs_in_threads_never_exceed_the_budget(store: Store) -> None:
     assert len(holders(store)) == 5
 
 
+def test_trials_are_reserved_in_bulk_as_far_as_the_budget_goes(
+    store: Store, run: StudyRun, other: StudyRun
+) -> None:
+    for each in (run, other):
+        each.limit(5)
+    assert run.reserve(3) == 3
+    # Those are asked for first.
+    assert run.reserve(9) == 3
+    assert [run.study.ask().number for _ in range(3)] == [0, 1, 2]
+    assert other.reserve(9) == 2
+    assert [other.study.ask().number for _ in range(2)] == [3, 4]
+    for each in (run, other):
+        with pytest.raises(BudgetSpentError):
+            each.reserve(1)
+    held = list(holders(store).values())
+    assert [held.count(run_id(each)) for each in (run, other)] == [3, 2]
+
+
 def test_runs_in_processes_never_exceed_the_budget(store: Store) -> None:
     create(store)
     command = [sys.executable, str(HOST), "reserve", store.url, "7"]

@@ -1,7 +1,8 @@
-"""One self-contained HTML page about a study: it needs no network and no other file."""
+"""One HTML page about a study; written to a file, it needs no network and no other file."""
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,23 @@ MOST_FAILED = 20
 Cell = object
 
 
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What a page stands in: HTML for its head and its end.
+
+    Attributes:
+        policy: The content security policy, where no server sends one.
+        style: Its style sheets.
+        scripts: Plotly and the script that draws.
+        navigation: Links to other pages.
+    """
+
+    policy: str
+    style: str
+    scripts: str
+    navigation: str
+
+
 def write_report(store: Store, study: str, path: Path) -> None:
     """Write the report of a study, complete or not at all.
 
@@ -35,22 +53,46 @@ def write_report(store: Store, study: str, path: Path) -> None:
         StoreError: There is no such study.
         UsageError: The file cannot be written.
     """
+    page = study_page(store, study, self_contained())
+    write_file(path, page.encode(), what="the report")
+
+
+def study_page(store: Store, study: str, shell: Shell) -> str:
+    """The HTML of the report of a study.
+
+    Raises:
+        StoreError: There is no such study.
+    """
     frames = study_frames(store, study)
     record = store.record(study)
     with store.translated():
         charts = report_charts(frames, store.load_study(study))
-    page = render(frames, record, charts)
-    write_file(path, page.encode(), what="the report")
+    return render(frames, record, charts, shell)
 
 
-def render(frames: StudyFrames, record: StudyRecord | None, charts: Sequence[Chart]) -> str:
+def self_contained() -> Shell:
+    """What a page stands in that needs no other file."""
+    policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    policy += "img-src data: blob:"
+    return Shell(
+        policy=f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        style=f"<style>{_asset('page.css')}</style>",
+        scripts=f"<script>{get_plotlyjs()}</script>\n<script>{_asset('page.js')}</script>",
+        navigation="",
+    )
+
+
+def render(
+    frames: StudyFrames, record: StudyRecord | None, charts: Sequence[Chart], shell: Shell
+) -> str:
     """The page's HTML."""
     parts = {
         "title": escaped(f"{frames.study} · sweep report"),
         "study": escaped(frames.study),
-        "style": _asset("page.css"),
-        "script": _asset("page.js"),
-        "plotly": get_plotlyjs(),
+        "policy": shell.policy,
+        "style": shell.style,
+        "scripts": shell.scripts,
+        "navigation": shell.navigation,
         "templates": _json({"light": template(), "dark": template(dark=True)}),
         "warning": _warning(frames),
         "summary": _table(None, _summary(frames, record)),

@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
-from sweep.errors import StoreError
+from sweep.errors import NotFoundError, StoreError
 from sweep.store import migrate, queries, studies, writers
 from sweep.store.database import Database
 from sweep.store.databases import database_at
@@ -43,10 +43,9 @@ class Store:
         optuna_storage: Optuna's storage of this database, which keeps finished trials in memory;
             for studies and for the dashboard.
         queue: Which studies were submitted, and which agents serve them.
-        queue: What was submitted to agents, and who they are.
 
     Every method raises `StoreError` if the database cannot be read or written, and, where it
-    takes the name of a study, if there is no such study.
+    takes the name of a study, `NotFoundError` if there is no such study.
     """
 
     def __init__(self, database: Database, rdb_storage: RDBStorage) -> None:
@@ -133,7 +132,7 @@ class Store:
 
     def load_study(self, name: str) -> optuna.Study:
         """Optuna's study of this name."""
-        self._id_of(name)
+        self.study_id(name)
         with self.translated():
             return optuna.load_study(study_name=name, storage=self.optuna_storage)
 
@@ -148,7 +147,7 @@ class Store:
         Raises:
             StoreError: The block raised an error of the database, or the above.
         """
-        study_id = self._id_of(name)
+        study_id = self.study_id(name)
         process = {"host": socket.gethostname(), "pid": os.getpid()}
 
         def begin(connection: Connection) -> int:
@@ -166,7 +165,7 @@ class Store:
     def drivers(self, study: str) -> list[Holder]:
         """The processes that drive a study."""
         with self.translated():
-            return StudyShare.drivers(self._database, self._id_of(study))
+            return StudyShare.drivers(self._database, self.study_id(study))
 
     def record(self, name: str) -> StudyRecord | None:
         """What a study was started with, or None if there is no such study."""
@@ -182,7 +181,7 @@ class Store:
         if drivers := self.drivers(name):
             raise self._driven(name, drivers[0])
         with self.translated():
-            self.optuna_storage.delete_study(self._id_of(name))
+            self.optuna_storage.delete_study(self.study_id(name))
         if self.record(name) is not None:
             raise StoreError(
                 "the study could not be deleted",
@@ -219,12 +218,18 @@ class Store:
         """All studies in order of creation.
 
         Returns:
-            Rows with `name`, `counts` (trials by state, as in `trial_rows`), `objectives` (a list
-            of `metric` and `direction`), `best_number` and `best_value` (by the first objective,
-            without diverged trials), `data`, `data_is_fallback`, `created`, `updated`.
+            Rows with `study_id` (Optuna's), `name`, `spec` (of its last run), `counts` (trials by
+            state, as in `trial_rows`), `retried` (how many of the failed ones another trial
+            repeats), `objectives` (a list of `metric` and `direction`), `best_number` and
+            `best_value` (by the first objective, without diverged trials), `data`,
+            `data_is_fallback`, `created`, `updated`.
         """
         with self.translated():
             return self._database.read(queries.study_rows)
+
+    def study_id(self, study: str) -> int:
+        """Optuna's id of a study."""
+        return self._read(study, lambda _, study_id: study_id)
 
     def trial_rows(self, study: str, failed_only: bool = False) -> Rows:
         """The trials of a study by number.
@@ -249,14 +254,14 @@ class Store:
         """One trial as in `trial_rows`, with `traceback` and `log`.
 
         Raises:
-            StoreError: There is no such trial.
+            NotFoundError: There is no such trial.
         """
 
         def read(connection: Connection, study_id: int) -> dict[str, Any]:
             try:
                 trial_id = self._trial_id(study_id, number)
             except KeyError:
-                raise StoreError(
+                raise NotFoundError(
                     f"there is no trial {number}",
                     where=f"study {study} in {self.safe_url}",
                     next_step=f"`sweep trials {study}` lists them",
@@ -307,9 +312,6 @@ class Store:
         """Read one state of the database, with the study's id."""
         with self.translated():
             return self._database.read(lambda c: action(c, self._study_id(c, study)))
-
-    def _id_of(self, study: str) -> int:
-        return self._read(study, lambda _, study_id: study_id)
 
     def _study_id(self, connection: Connection, name: str, *, lock: bool = False) -> int:
         study_id = studies.find_id(connection, name, lock=lock)

@@ -44,7 +44,7 @@ def beside(store: Store, optunas: Application) -> Application:
 
 def site(store: Store) -> Bottle:
     """Our pages; each module of a page adds its routes."""
-    app = Bottle(autojson=False)
+    app = Bottle()
     for status in REFUSALS:
         app.error(status, callback=_explain)
     app.router.add_filter("study", lambda _: (r".+", _named, None))

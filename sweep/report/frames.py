@@ -263,6 +263,12 @@ def _with_epochs(
 
 def _outcomes(rows: Columns) -> list[str]:
     return [
-        "diverged" if state == "COMPLETE" and reason == StopReason.DIVERGED else _BY_STATE[state]
+        outcome_of(state, reason)
         for state, reason in zip(rows["state"], rows["stop_reason"], strict=True)
     ]
+
+
+def outcome_of(state: str, stop_reason: str | None) -> str:
+    """One of `OUTCOMES`, from Optuna's state and ours why the trial stopped."""
+    is_diverged = state == "COMPLETE" and stop_reason == StopReason.DIVERGED
+    return "diverged" if is_diverged else _BY_STATE[state]

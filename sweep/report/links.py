@@ -31,6 +31,11 @@ def api(what: str, study: str) -> str:
     return _page(f"api/{what}", study)
 
 
+def api_trial(study: str, number: int) -> str:
+    """JSON about a trial."""
+    return _page(f"api/trial/{number}", study)
+
+
 def optuna_study(study_id: int) -> str:
     """The study's page on Optuna's dashboard, by Optuna's id."""
     return f"{OPTUNA}studies/{study_id}"

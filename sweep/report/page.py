@@ -15,7 +15,7 @@ from sweep.report.figures.catalogue import report_charts
 from sweep.report.figures.style import Chart, template
 from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, active_values, study_frames, value_columns
-from sweep.report.text import escaped, label, metric
+from sweep.report.text import escaped, label, metric, script_json
 from sweep.store import Store
 from sweep.store.records import StudyRecord
 
@@ -93,7 +93,7 @@ def render(
         "style": shell.style,
         "scripts": shell.scripts,
         "navigation": shell.navigation,
-        "templates": _json({"light": template(), "dark": template(dark=True)}),
+        "templates": script_json({"light": template(), "dark": template(dark=True)}),
         "warning": _warning(frames),
         "summary": _table(None, _summary(frames, record)),
         "figures": "\n".join(_figure(chart) for chart in charts),
@@ -108,11 +108,6 @@ def render(
 
 def _asset(name: str) -> str:
     return resources.files("sweep.report").joinpath("assets", name).read_text(encoding="utf-8")
-
-
-def _json(value: object) -> str:
-    """JSON that cannot close the element it stands in."""
-    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _warning(frames: StudyFrames) -> str:
@@ -162,7 +157,7 @@ def _best_line(frames: StudyFrames, best: pd.DataFrame) -> str:
 
 
 def _figure(chart: Chart) -> str:
-    figure = json.loads(chart.figure.to_json())
+    figure = json.loads(chart.figure.toscript_json())
     figure["layout"].pop("template", None)
     wide = ' class="wide"' if chart.wide else ""
     height = int(figure["layout"].get("height", 450))
@@ -170,7 +165,8 @@ def _figure(chart: Chart) -> str:
         f'<figure{wide}><div class="plot" id="{chart.key}" style="height:{height}px" role="img" '
         f'aria-describedby="{chart.key}-text"></div>'
         f'<figcaption id="{chart.key}-text">{escaped(chart.text)}</figcaption>'
-        f'<script type="application/json" data-for="{chart.key}">{_json(figure)}</script></figure>'
+        f'<script type="application/json" data-for="{chart.key}">{script_json(figure)}</script>'
+        "</figure>"
     )
 
 

@@ -1,6 +1,7 @@
 """Names and numbers as people read them."""
 
 import html
+import json
 
 METRIC_NAMES = {
     "val_accuracy": "validation accuracy",
@@ -29,6 +30,11 @@ def label(value: object) -> str:
         digits = 6 if 0.99 < value < 1 else 3
         return f"{value:.{digits}g}" if abs(value) < 1e3 else f"{value:.6g}"
     return escaped(value)
+
+
+def script_json(value: object) -> str:
+    """JSON for a script element, which it cannot close."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def plural(count: int, noun: str) -> str:

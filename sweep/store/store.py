@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,10 +13,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
 from sweep.errors import NotFoundError, StoreError
-from sweep.store import migrate, queries, studies, writers
-from sweep.store.database import Database
+from sweep.store import live, migrate, queries, studies, writers
+from sweep.store.database import PATIENCE_SECONDS, Database
 from sweep.store.databases import database_at
 from sweep.store.driving import DrivingStorage
+from sweep.store.live import News, Seen
 from sweep.store.locks import Holder
 from sweep.store.queue import StudyQueue
 from sweep.store.records import Outlook, StudyRecord, TimeSplit
@@ -57,18 +58,22 @@ class Store:
         self.queue = StudyQueue(database)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> "Store":
+    def open(
+        cls, url: str, *, create: bool = True, patience_seconds: float = PATIENCE_SECONDS
+    ) -> "Store":
         """Open a database.
 
         Args:
             url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
             create: Make the file and the tables where they are missing.
+            patience_seconds: How long a server that goes away is waited for.
 
         Raises:
             StoreError: The database is missing, damaged, locked, or older or newer than this
                 program; the message says what to do.
         """
         database = database_at(url)
+        database.patience_seconds = patience_seconds
         try:
             migrate.prepare(database, create=create)
             return cls(database, migrate.open_optuna(database))
@@ -292,6 +297,24 @@ class Store:
         """What is to become of a study, and what it has cost over all runs."""
         now = self._database.now
         return self._read(study, lambda c, study_id: outlook(c, study_id, now(c)))
+
+    def news(self, study: str, seen: Seen) -> News:
+        """What a study has that was not seen before; `Seen()` to begin with.
+
+        The cost follows what is open and what has changed, so that it may be asked each second.
+        """
+        now = self._database.now
+        return self._read(study, lambda c, study_id: live.news(c, study_id, seen, now(c)))
+
+    def epochs_since(self, study: str, since: datetime) -> int:
+        """How many epochs of a study were reported after a time."""
+        return self._read(study, lambda c, study_id: live.epochs_since(c, study_id, since))
+
+    def portraits(
+        self, study: str, numbers: Collection[int]
+    ) -> dict[int, tuple[dict[str, Any], Rows]]:
+        """Configuration and epochs, as in `News`, of some trials of a study that were started."""
+        return self._read(study, lambda c, study_id: live.portraits(c, study_id, numbers))
 
     def log_rows(self, study: str, number: int | None = None, limit: int = 100) -> Rows:
         """The last messages of a study, or of one trial, oldest first."""

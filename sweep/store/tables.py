@@ -35,7 +35,8 @@ _OF_EPOCHS: Final = tuple(
 )
 # So many rows are Python objects at a time; the rest are arrays already.
 _ROWS_AT_ONCE: Final = 20_000
-_INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
+INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
+"""Values that Optuna keeps as a kind, not as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _trials(
     query = (
         select(
             optuna_trials.c.number,
-            _state(),
+            state_or_waiting(),
             optuna_trials.c.datetime_start.label("asked_at"),
             optuna_trials.c.datetime_complete.label("told_at"),
             trials.c.config,
@@ -145,7 +146,7 @@ def _trials(
     }
 
 
-def _state() -> ColumnElement[str]:
+def state_or_waiting() -> ColumnElement[str]:
     """Optuna's state; for Optuna a trial runs from the moment it was asked for."""
     state = cast(optuna_trials.c.state, String(8))
     never_started = (state == "RUNNING") & trials.c.trial_id.is_(None)
@@ -163,5 +164,5 @@ def _values(connection: Connection, study_id: int, objectives: int) -> dict[int,
     values: dict[int, list[float]] = {}
     for number, objective, value, kind_name in connection.execute(query):
         known = values.setdefault(number, [float("nan")] * objectives)
-        known[objective] = _INFINITE.get(kind_name, value)
+        known[objective] = INFINITE.get(kind_name, value)
     return values

@@ -15,7 +15,7 @@ from typing import Any, Final
 from bottle import HTTPResponse, SimpleTemplate, request
 
 from sweep.report import links
-from sweep.report.text import label, plural
+from sweep.report.text import label, plural, script_json
 from sweep.report.web.static import asset_url
 from sweep.store import Store
 
@@ -30,7 +30,13 @@ POLICY: Final = ";".join(
     )
 )
 """No script but our own files, and nothing from elsewhere."""
-SHARED: Final = {"links": links, "asset_url": asset_url, "label": label, "plural": plural}
+SHARED: Final = {
+    "links": links,
+    "asset_url": asset_url,
+    "label": label,
+    "plural": plural,
+    "script_json": script_json,
+}
 """What every template may use."""
 HTML: Final = "text/html; charset=utf-8"
 JSON: Final = "application/json"

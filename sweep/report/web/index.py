@@ -1,19 +1,16 @@
 """The first page: every study of the database, and where to look at it."""
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from bottle import Bottle, HTTPResponse
 
-from sweep.budget import Budget, state_of
+from sweep.budget import state_of
 from sweep.report import links
 from sweep.report.text import metric
 from sweep.report.web import answers
-from sweep.spec import parse_study
+from sweep.report.web.live.terms import terms_of
 from sweep.store import Store
-
-MOST_KNOWN_SPECS = 256
 
 
 def add_routes(app: Bottle, store: Store) -> None:
@@ -26,15 +23,9 @@ def add_routes(app: Bottle, store: Store) -> None:
     app.get(links.INDEX, callback=index)
 
 
-@lru_cache(maxsize=MOST_KNOWN_SPECS)
-def budget_of(spec: str) -> Budget:
-    """The budget of a resolved study file."""
-    return Budget.of(parse_study(spec))
-
-
 def _line(store: Store, row: Mapping[str, Any]) -> dict[str, Any]:
     counts = row["counts"]
-    budget = budget_of(row["spec"])
+    budget = terms_of(row["spec"]).budget
     outlook = store.outlook(row["name"])
     is_driven = bool(store.drivers(row["name"]))
     finished = sum(counts.get(state, 0) for state in ("COMPLETE", "PRUNED", "FAIL"))

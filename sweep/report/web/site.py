@@ -11,6 +11,7 @@ from sweep.errors import NotFoundError, StoreError
 from sweep.report import links
 from sweep.report.web import answers, index, report
 from sweep.report.web.guard import Application, Environ, StartResponse
+from sweep.report.web.live import routes as live
 from sweep.report.web.static import asset
 from sweep.store import Store
 
@@ -52,7 +53,7 @@ def site(store: Store) -> Bottle:
     for address in ("/", links.PREFIX):
         app.get(address, callback=_to_index)
     app.get(f"{links.ASSETS}<name>", callback=_asset)
-    for page in (index, report):
+    for page in (index, live, report):
         page.add_routes(app, store)
     return app
 

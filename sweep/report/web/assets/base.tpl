@@ -11,6 +11,9 @@
 % for name in get("scripts", ()):
 <script src="{{asset_url(name)}}" defer></script>
 % end
+% for name in get("modules", ()):
+<script src="{{asset_url(name)}}" type="module"></script>
+% end
 </head>
 <body>
 <main>

@@ -71,8 +71,8 @@ def agreement(
             )
         ],
         title,
-        f"{metric(pair[0].metrics[0])} with the value − mean of the others, 95 %; "
-        "≠: beyond chance" + ("<br>" + ", ".join(notes) if notes else ""),
+        f"effect on {metric(pair[0].metrics[0])}, 95\u00a0%; ≠: differs beyond chance"
+        + ("<br>" + ", ".join(notes) if notes else ""),
         height=190 + ROW_PIXELS * len(ticks),
         xaxis={
             "title": {"text": f"difference ({better} is better)"},
@@ -93,7 +93,7 @@ def _effects(
         x=numbers(effect),
         y=rows,
         error_x={
-            "array": numbers((high - effect).fillna(0.0)),
+            "array": numbers(high - effect),
             "thickness": 1.5,
             "width": 3,
             "color": palette(place),

@@ -7,8 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.design import LOGARITHMIC
-from sweep.report.analysis.studies.goals import Goal, sharing
-from sweep.report.figures.style import Chart, empty, numbers, study_line, styled
+from sweep.report.figures.style import Chart, empty, numbers, padded, study_line, styled
 from sweep.report.frames import StudyFrames
 from sweep.report.text import escaped, label, metric, plural
 
@@ -17,21 +16,27 @@ MOST_STEPS = 250
 MOST_NAMED = 4
 
 
-def distribution(studies: Sequence[StudyFrames], goal: Goal) -> Chart:
-    """The share of ended trials up to each objective value, for the studies that pursue a goal.
+def distribution(studies: Sequence[StudyFrames], places: Sequence[int]) -> Chart:
+    """The share of ended trials up to each objective value.
 
     Complete, diverged and pruned trials count, pruned ones with the value at which they were
     pruned; failed trials have none.
+
+    Args:
+        studies: All studies that are shown together: their places are their colours.
+        places: Those whose values may be compared, which are drawn.
     """
-    name = metric(goal[0])
-    key, title = f"distribution-{goal[0]}", f"{name.capitalize()} of all trials"
-    shown = [(index, frames) for index, frames in sharing(studies, goal) if len(frames.valued)]
+    first = studies[places[0]]
+    name = metric(first.metrics[0])
+    key, title = f"distribution-{places[0]}", f"{name.capitalize()} of all trials"
+    shown = [(place, studies[place]) for place in places if len(studies[place].valued)]
     if not shown:
         return Chart(key, empty(studies, title, "No trial has ended yet"), "No trial yet.")
     values = pd.concat([frames.valued["value"] for _, frames in shown])
-    is_log = bool(values.min() > 0 and values.max() > LOGARITHMIC * values.min())
+    lowest, highest = float(values.min()), float(values.max())
+    is_log = lowest > 0 and highest > LOGARITHMIC * lowest
     traces = [_steps(frames, index) for index, frames in shown]
-    side = "right" if goal[1] == "maximize" else "left"
+    side = "right" if first.maximize else "left"
     some_pruned = any(frames.counts()["pruned"] for _, frames in shown)
     note = f"further {side} is better" + ("; pruned trials as of pruning" * some_pruned)
     figure = styled(
@@ -39,12 +44,16 @@ def distribution(studies: Sequence[StudyFrames], goal: Goal) -> Chart:
         traces,
         title,
         note,
-        xaxis={"title": {"text": name}, **({"type": "log"} if is_log else {})},
+        xaxis={
+            "title": {"text": name},
+            **({"type": "log"} if is_log else {"range": padded(lowest, highest, 0.03)}),
+        },
         yaxis={
             "title": {"text": "share of trials up to it"},
             "range": [-0.02, 1.02],
             "tickformat": ".0%",
         },
+        showlegend=True,
         legend={"y": -0.22, "yanchor": "top"},
     )
     return Chart(key, figure, _distribution_text(shown, name))

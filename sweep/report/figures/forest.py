@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.analysis.studies.goals import Goal, sharing
 from sweep.report.figures.style import (
     Chart,
     empty,
@@ -28,17 +27,20 @@ METHODS = {
 }
 
 
-def studies_chart(studies: Sequence[StudyFrames], summary: pd.DataFrame, goal: Goal) -> Chart:
-    """Median, middle half and best of every study that pursues a goal.
+def studies_chart(
+    studies: Sequence[StudyFrames], places: Sequence[int], summary: pd.DataFrame
+) -> Chart:
+    """Median, middle half and best of every study.
 
     Args:
-        studies: The studies.
-        summary: Their `studies_summary`.
-        goal: Metric and direction of the first objective.
+        studies: All studies that are shown together: their places are their colours.
+        places: Those whose values may be compared, which are drawn.
+        summary: The `studies_summary` of all.
     """
-    name = metric(goal[0])
-    key, title = f"studies-{goal[0]}", f"{name.capitalize()} by study"
-    places = [i for i, frames in sharing(studies, goal) if not np.isnan(summary["median"].iloc[i])]
+    first = studies[places[0]]
+    name = metric(first.metrics[0])
+    key, title = f"studies-{places[0]}", f"{name.capitalize()} by study"
+    places = [place for place in places if len(studies[place].valued)]
     if not places:
         return Chart(key, empty(studies, title, "No trial has ended yet"), "No trial yet.")
     traces: list[Any] = []
@@ -65,11 +67,11 @@ def studies_chart(studies: Sequence[StudyFrames], summary: pd.DataFrame, goal: G
     best = shown.dropna(subset=["best_value"])
     if best.empty:
         return Chart(key, figure, f"{name.capitalize()} of all trials; none has completed.")
-    winner = best.sort_values("best_value", ascending=goal[1] != "maximize").iloc[0]
+    winner = best.sort_values("best_value", ascending=not first.maximize).iloc[0]
     text = (
-        f"The best {name} of all, {winner['best_value']:.4f}, was reached by trial "
-        f"{winner['best_number']:.0f} of {winner['study']}; a best value favours the study with "
-        "more trials."
+        f"The best {name}, {winner['best_value']:.4f}, was reached by trial "
+        f"{winner['best_number']:.0f} of {winner['study']}"
+        + ("; a best value favours the study with more trials." if len(places) > 1 else ".")
     )
     return Chart(key, figure, text)
 
@@ -130,14 +132,14 @@ def differences_chart(studies: Sequence[StudyFrames], contrasts: pd.DataFrame) -
         ticks.append(f"<b>{escaped(frames.study)}</b>")
         places = [len(ticks) + i for i in range(len(rows))]
         ticks += [METHODS[method] for method in rows["method"]]
-        traces.append(_intervals(rows, places, place))
+        traces += _marks(rows.assign(place=places), place)
     better = "right" if first.maximize else "left"
     name = metric(first.metrics[0])
     figure = styled(
         studies,
         traces,
         title,
-        f"{name} − that of {escaped(first.study)}, 95 %, hollow: may be chance or cannot be told",
+        f"{name} − that of {escaped(first.study)}, 95\u00a0%<br>hollow: may be chance",
         showlegend=False,
         height=170 + ROW_PIXELS * len(ticks),
         xaxis={
@@ -148,27 +150,40 @@ def differences_chart(studies: Sequence[StudyFrames], contrasts: pd.DataFrame) -
         yaxis=rows_axis(ticks),
     )
     clear = known[known["clear"]]
-    text = (clear if len(clear) else known)["sentence"].iloc[0]
+    text = (
+        " ".join(clear["sentence"])
+        if len(clear)
+        else f"No difference in {name} from {first.study} is told apart from chance."
+    )
     return Chart(key, figure, text)
 
 
-def _intervals(rows: pd.DataFrame, places: list[int], place: int) -> go.Scatter:
+def _marks(rows: pd.DataFrame, place: int) -> list[go.Scatter]:
+    """The differences of one study; those without an interval apart, or they would have caps."""
     symbol = study_symbol(place)
-    return go.Scatter(
-        x=numbers(rows["difference"]),
-        y=places,
-        error_x={
-            "array": numbers((rows["high"] - rows["difference"]).fillna(0.0)),
+    is_known = rows["low"].notna()
+    traces = []
+    for some in (rows[is_known], rows[~is_known]):
+        if some.empty:
+            continue
+        error = {
+            "array": numbers(some["high"] - some["difference"]),
             "thickness": 1.5,
             "width": 4,
             "color": palette(place),
-        },
-        mode="markers",
-        marker={
-            "size": 10,
-            "color": palette(place),
-            "symbol": [symbol if sure else f"{symbol}-open" for sure in rows["clear"]],
-        },
-        customdata=rows[["first_count", "other_count"]].to_numpy(int).tolist(),
-        hovertemplate="%{x:+.4g}, %{customdata[0]} and %{customdata[1]} trials<extra></extra>",
-    )
+        }
+        trace = go.Scatter(
+            x=numbers(some["difference"]),
+            y=some["place"].tolist(),
+            error_x=error if some["low"].notna().all() else None,
+            mode="markers",
+            marker={
+                "size": 10,
+                "color": palette(place),
+                "symbol": [symbol if sure else f"{symbol}-open" for sure in some["clear"]],
+            },
+            customdata=some[["first_count", "other_count"]].to_numpy(int).tolist(),
+            hovertemplate="%{x:+.4g}, %{customdata[0]} and %{customdata[1]} trials<extra></extra>",
+        )
+        traces.append(trace)
+    return traces

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.analysis.studies.goals import Goal, sharing
 from sweep.report.analysis.studies.progress import incumbents
 from sweep.report.figures.style import Chart, empty, numbers, padded, study_line, styled
 from sweep.report.frames import StudyFrames
@@ -14,11 +13,16 @@ from sweep.report.text import escaped, metric
 MOST_NAMED = 4
 
 
-def best_so_far(studies: Sequence[StudyFrames], goal: Goal) -> Chart:
-    """The best objective value so far by trial number, for the studies that pursue a goal."""
-    name = metric(goal[0])
-    key, title = f"best-so-far-{goal[0]}", f"Best {name} so far"
-    found = [(index, frames, incumbents(frames)) for index, frames in sharing(studies, goal)]
+def best_so_far(studies: Sequence[StudyFrames], places: Sequence[int]) -> Chart:
+    """The best objective value so far by trial number.
+
+    Args:
+        studies: All studies that are shown together: their places are their colours.
+        places: Those whose values may be compared, which are drawn.
+    """
+    name = metric(studies[places[0]].metrics[0])
+    key, title = f"best-so-far-{places[0]}", f"Best {name} so far"
+    found = [(place, studies[place], incumbents(studies[place])) for place in places]
     shown = [(index, frames, steps) for index, frames, steps in found if len(steps)]
     if not shown:
         return Chart(key, empty(studies, title, "No trial has completed yet"), "No trial yet.")
@@ -43,6 +47,7 @@ def best_so_far(studies: Sequence[StudyFrames], goal: Goal) -> Chart:
             "title": {"text": f"best {name}"},
             "range": padded(float(bests.min()), float(bests.max())),
         },
+        showlegend=True,
         legend={"y": -0.22, "yanchor": "top"},
     )
     best = ", ".join(

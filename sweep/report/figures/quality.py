@@ -17,24 +17,29 @@ MOST_NAMED = 4
 EARLY = 0.05
 
 
-def quality(studies: Sequence[StudyFrames]) -> Chart:
+def quality(studies: Sequence[StudyFrames], places: Sequence[int]) -> Chart:
     """The best validation accuracy so far by active time and by epochs trained.
 
     Each study is one line of steps: what one search did, with no band around it. Every epoch of
     every trial counts when it was reported. Time is that of a study's runs: pauses between them
     are cut out.
+
+    Args:
+        studies: All studies that are shown together: their places are their colours.
+        places: Those validated on the same images, which are drawn.
     """
-    key, title = "quality", "Time to quality"
-    found = [accuracy_steps(frames) for frames in studies]
+    key, title = f"quality-{places[0]}", "Time to quality"
+    drawn = [studies[place] for place in places]
+    found = [accuracy_steps(frames) for frames in drawn]
     known = [steps for steps in found if len(steps)]
     if not known:
-        return Chart(key, empty(studies, title, "No epoch has been recorded yet"), "No epoch.")
+        return Chart(key, empty(drawn, title, "No epoch has been recorded yet"), "No epoch.")
     unit, seconds = _unit(max(float(steps["seconds"].iloc[-1]) for steps in known))
     traces = []
-    for index, (frames, steps) in enumerate(zip(studies, found, strict=True)):
+    for place, frames, steps in zip(places, drawn, found, strict=True):
         if len(steps):
-            traces += _lines(frames, steps, seconds, index)
-    resumed = sum(active_clock(frames).pauses for frames in studies)
+            traces += _lines(frames, steps, seconds, place)
+    resumed = sum(active_clock(frames).pauses for frames in drawn)
     cut = f"{plural(resumed, 'pause')} between runs cut out" if resumed else ""
     low = min(accuracy_after(steps, EARLY * float(steps["epochs"].iloc[-1])) for steps in known)
     high = max(float(steps["accuracy"].iloc[-1]) for steps in known)
@@ -43,7 +48,7 @@ def quality(studies: Sequence[StudyFrames]) -> Chart:
         "range": padded(low, high),
     }
     figure = styled(
-        studies,
+        drawn,
         traces,
         title,
         cut,
@@ -52,10 +57,11 @@ def quality(studies: Sequence[StudyFrames]) -> Chart:
         xaxis2={"title": {"text": "epochs trained, of all trials"}, "anchor": "y2"},
         yaxis2={**y, "domain": [0, 0.42]},
         height=640,
+        showlegend=True,
         legend={"y": -0.12, "yanchor": "top"},
         updatemenus=_scales(),
     )
-    return Chart(key, figure, _text(studies, found, unit, seconds))
+    return Chart(key, figure, _text(drawn, found, unit, seconds))
 
 
 def _lines(

@@ -19,10 +19,12 @@ class Comparability:
 
     Attributes:
         obstacles: Reasons why the values say nothing about each other, as sentences.
+        same_images: Whether both were validated on the same images, as far as is known.
         cautions: What may explain a difference besides the settings, as sentences.
     """
 
     obstacles: tuple[str, ...]
+    same_images: bool
     cautions: tuple[str, ...]
 
 
@@ -34,7 +36,7 @@ def comparability(first: StudyFrames, other: StudyFrames) -> Comparability:
     cautions = [*doubt, *_epochs(first, other, one, two), *_engines(first, other, one, two)]
     for frames in (first, other):
         cautions += _state(frames)
-    return Comparability(tuple(obstacles), tuple(cautions))
+    return Comparability(tuple(obstacles), not data, tuple(cautions))
 
 
 def follows_results(frames: StudyFrames) -> bool:

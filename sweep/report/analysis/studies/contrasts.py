@@ -65,7 +65,8 @@ def study_contrasts(studies: Sequence[StudyFrames]) -> pd.DataFrame:
         first, in units of the first objective) and its 95 % interval `low`, `high` (NaN where the
         data cannot say); `p` (Holm's correction); `clear`; `first_count`, `other_count` (how many
         trials count); `units` (how many configurations); `better` (in what share of pairs the
-        other's trial is the better one, ties being halves); `apart` (settings without a common value); `caution`; `sentence`.
+        other's trial is the better one, ties being halves); `apart` (settings without a common
+        value); `caution`; `sentence`.
     """
     first = studies[0]
     rows = [row for other in studies[1:] for row in _pair(first, other)]

@@ -5,6 +5,7 @@ import pandas as pd
 
 from sweep.report.analysis.studies.clock import active_clock
 from sweep.report.frames import StudyFrames
+from sweep.report.text import duration, plural
 
 
 def accuracy_steps(frames: StudyFrames) -> pd.DataFrame:
@@ -42,12 +43,21 @@ def accuracy_steps(frames: StudyFrames) -> pd.DataFrame:
     return pd.concat([steps, end.assign(epochs=len(order))], ignore_index=True)
 
 
-def reached(steps: pd.DataFrame, accuracy: float) -> tuple[float, float] | None:
-    """Active seconds and epochs after which a study was as good as that; None if it never was."""
-    there = steps[steps["accuracy"] >= accuracy]
-    if there.empty:
+def pace_sentence(first: StudyFrames, other: StudyFrames) -> str | None:
+    """How long both took to what the lesser of the two ever reached; None if one knows nothing."""
+    pair = [(frames.study, accuracy_steps(frames)) for frames in (other, first)]
+    if any(steps.empty for _, steps in pair):
         return None
-    return float(there["seconds"].iloc[0]), float(there["epochs"].iloc[0])
+    target = min(float(steps["accuracy"].iloc[-1]) for _, steps in pair)
+    said = []
+    for name, steps in pair:
+        there = steps[steps["accuracy"] >= target].iloc[0]
+        epochs = plural(int(there["epochs"]), "epoch")
+        said.append(f"{name} after {duration(there['seconds'])} and {epochs}")
+    return (
+        f"Both reached a validation accuracy of {target:.4f}: {said[0]}, {said[1]}, over all "
+        "trials together."
+    )
 
 
 def accuracy_after(steps: pd.DataFrame, epochs: float) -> float:

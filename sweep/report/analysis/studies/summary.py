@@ -23,7 +23,7 @@ def studies_summary(studies: Sequence[StudyFrames]) -> pd.DataFrame:
         has passed); `best_value` and `best_number` of the best complete trial (NaN if there is
         none); `lower`, `median`, `upper`: quartiles of the values of all trials that have one
         (pruned ones as of pruning; NaN if there is none); `settings`: a mapping of those settings
-        of the best trial that vary in a study or between the best trials of all.
+        of the best trial that differ between the best trials of all; of just one, those varied.
     """
     best = [_best(frames) for frames in studies]
     told = _told(studies, best)
@@ -64,13 +64,14 @@ def _best(frames: StudyFrames) -> dict[str, Any] | None:
 
 
 def _told(studies: Sequence[StudyFrames], best: Sequence[dict[str, Any] | None]) -> list[str]:
-    varied = {name for frames in studies for name in frames.varied}
     known = [winner for winner in best if winner is not None]
-    for name in FIELDS:
-        values = {None if pd.isna(winner[name]) else winner[name] for winner in known}
-        if len(values) > 1:
-            varied.add(name)
-    return [name for name in FIELDS if name in varied]
+    if len(known) == 1:
+        return [name for name in FIELDS if any(name in frames.varied for frames in studies)]
+    values = {
+        name: {None if pd.isna(winner[name]) else winner[name] for winner in known}
+        for name in FIELDS
+    }
+    return [name for name in FIELDS if len(values[name]) > 1]
 
 
 def _settings(winner: dict[str, Any], told: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ next. The tree::
     │   └── SpecError          a study file is wrong
     ├── DataError              a data set is missing, damaged, unsafe or of the wrong shape
     ├── StoreError             the database cannot be used
+    │   ├── NotFoundError      there is no study or trial of this name or number
     │   └── StudyMismatchError a study exists with another space, direction or data
     ├── ExecutorError          workers cannot be started or kept
     ├── TrialError             one trial failed; the study goes on
@@ -96,6 +97,10 @@ class DataError(SweepError):
 
 class StoreError(SweepError):
     """The database cannot be opened, read or written."""
+
+
+class NotFoundError(StoreError):
+    """There is no study of this name, or no trial of this number in it."""
 
 
 class StudyMismatchError(StoreError):

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from rich.console import Group
 from rich.text import Text
 
+from sweep.budget import Ending
 from sweep.cli.text import compact, differences, duration, metric, sparkline
-from sweep.driver.budget import Ending
 from sweep.driver.progress import Progress, SlotView, WorkerView
 from sweep.trial import TrialConfig, Value
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from sweep.budget import Budget, state_of
 from sweep.cli.text import STATES, differences
-from sweep.driver.budget import Budget
 from sweep.errors import StoreError
 from sweep.spec import parse_study
 from sweep.spec.model import StudySpec
-from sweep.store import RETRY_OF, Outlook, Wanted
+from sweep.store import RETRY_OF, Outlook
 from sweep.trial import TrialConfig, Value
 
 if TYPE_CHECKING:
@@ -174,23 +174,6 @@ class StudyTerms:
 def retried_numbers(rows: Sequence[Row]) -> frozenset[int]:
     """Numbers of the failed trials that another trial repeats."""
     return frozenset(row["user_attrs"][RETRY_OF] for row in rows if RETRY_OF in row["user_attrs"])
-
-
-def state_of(wanted: Wanted, *, is_over: bool, is_driven: bool) -> str:
-    """How a study stands, in a word or two; one that was cancelled is so to its end."""
-    if is_over and wanted is not Wanted.CANCEL:
-        return "finished"
-    if wanted is Wanted.RUN:
-        return "running" if is_driven else "not running"
-    now, then = _ENDS[wanted]
-    return now if is_driven else then
-
-
-_ENDS: Final = {
-    Wanted.PAUSE: ("pausing", "paused"),
-    Wanted.STOP: ("stopping", "stopped"),
-    Wanted.CANCEL: ("cancelling", "cancelled"),
-}
 
 
 def _training(worker: Row, rows: Sequence[Row], leases: Sequence[Row]) -> list[int]:

@@ -9,10 +9,10 @@ from rich.control import Control
 from rich.live import Live
 from rich.text import Text
 
+from sweep.budget import Ending
 from sweep.cli.frame import Frame, last_words
 from sweep.cli.output import note
 from sweep.cli.text import duration, plural
-from sweep.driver.budget import Ending
 from sweep.driver.progress import Progress
 
 REDRAW_SECONDS = 0.1

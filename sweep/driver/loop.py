@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Sequence
 
+from sweep.budget import WANTED_ENDINGS, Budget, Ending
 from sweep.data import DataRef
-from sweep.driver.budget import WANTED_ENDINGS, Budget, Ending
 from sweep.driver.ledger import Ledger
 from sweep.driver.progress import Progress, Watcher
 from sweep.driver.ready import ReadyQueue

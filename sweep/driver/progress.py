@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from sweep.driver.budget import Ending
+from sweep.budget import Ending
 from sweep.store.records import TimeSplit
 from sweep.trial import TrialConfig
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sweep.budget import SHARED_ENDINGS
 from sweep.data import DataRef
-from sweep.driver.budget import SHARED_ENDINGS
 from sweep.driver.ledger import Ledger
 from sweep.driver.loop import Loop
 from sweep.driver.notify import Notifier, tell_finish

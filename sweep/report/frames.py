@@ -42,7 +42,9 @@ class StudyFrames:
         trials: See `trials_frame`.
         epochs: See `epochs_frame`.
         workers: See `workers_frame`.
+        runs: See `runs_frame`.
         spec: The resolved study file, YAML.
+        fingerprint: Digest of the data and its splits; empty before any run has found them.
     """
 
     study: str
@@ -53,7 +55,9 @@ class StudyFrames:
     trials: pd.DataFrame
     epochs: pd.DataFrame
     workers: pd.DataFrame
+    runs: pd.DataFrame
     spec: str
+    fingerprint: str
 
     @property
     def maximize(self) -> bool:
@@ -113,7 +117,9 @@ def assemble(tables: StudyTables) -> StudyFrames:
         trials=trials_frame(tables, epochs),
         epochs=epochs,
         workers=workers_frame(tables.workers),
+        runs=runs_frame(tables.runs),
         spec=tables.spec,
+        fingerprint=tables.fingerprint,
     )
 
 
@@ -152,9 +158,11 @@ def epochs_frame(tables: StudyTables) -> pd.DataFrame:
     """One row for each epoch of each trial, by number and epoch.
 
     Columns: `number`, `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`, `learning_rate`,
-    `seconds`; what was not finite is NaN.
+    `seconds`, `reported` (UTC, to the millisecond); what was not finite is NaN.
     """
-    return pd.DataFrame(dict(tables.epochs))
+    microseconds = np.round(tables.epochs["reported"] * 1e3).astype(np.int64) * 1000
+    reported = pd.Series(microseconds.astype("datetime64[us]")).dt.tz_localize("UTC")
+    return pd.DataFrame({**tables.epochs, "reported": reported})
 
 
 def workers_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -172,6 +180,31 @@ def workers_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)[
         ["worker", "pid", "host", "device", "engine", "ready", "ended", "end_reason"]
     ]
+
+
+def runs_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """One row for each run of the study, in order of beginning.
+
+    Columns: `host`, `pid`, `started`, `ended` (when it ended or, if it was killed, until when it
+    held its trials; NaT while it lives), `updated` (when it last wrote how it spends its time),
+    all UTC, and `workers`, how many it started.
+    """
+    ends = [
+        None
+        if row["ended_at"] is None
+        else min(row["ended_at"], row["expires_at"] or row["ended_at"])
+        for row in rows
+    ]
+    return pd.DataFrame(
+        {
+            "host": pd.Series([row["host"] for row in rows], dtype=object),
+            "pid": pd.Series([row["pid"] for row in rows], dtype=float),
+            "started": _times([row["started_at"] for row in rows]),
+            "ended": _times(ends),
+            "updated": _times([row["updated_at"] for row in rows]),
+            "workers": pd.Series([row["workers"] for row in rows], dtype=int),
+        }
+    )
 
 
 def studies_frame(store: Store) -> pd.DataFrame:
@@ -263,6 +296,12 @@ def _with_epochs(
 
 def _outcomes(rows: Columns) -> list[str]:
     return [
-        "diverged" if state == "COMPLETE" and reason == StopReason.DIVERGED else _BY_STATE[state]
+        outcome_of(state, reason)
         for state, reason in zip(rows["state"], rows["stop_reason"], strict=True)
     ]
+
+
+def outcome_of(state: str, stop_reason: str | None) -> str:
+    """One of `OUTCOMES`, from Optuna's state and ours why the trial stopped."""
+    is_diverged = state == "COMPLETE" and stop_reason == StopReason.DIVERGED
+    return "diverged" if is_diverged else _BY_STATE[state]

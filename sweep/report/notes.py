@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from sweep.report import links
 from sweep.report.frames import StudyFrames, active_values
 from sweep.report.text import metric
 from sweep.spec import parse_study
@@ -17,8 +18,10 @@ MOST_ERROR = 1500
 
 
 def study_note(frames: StudyFrames, record: StudyRecord) -> str:
-    """What the study is, its best trial, and how to go on from here."""
+    """What the study is, links to our pages about it, its best trial, and how to go on."""
+    pages = {"live": links.live, "compare": links.compare, "report": links.report}
     lines = [f"# {text(frames.study)}", ""]
+    lines += [" · ".join(f"[{name}]({page(frames.study)})" for name, page in pages.items()), ""]
     if frames.is_fallback:
         lines += [
             f"> **{text(frames.data.upper())} DATA (FALLBACK).** The data that the study asked "

@@ -1,6 +1,7 @@
 """Names and numbers as people read them."""
 
 import html
+import json
 
 METRIC_NAMES = {
     "val_accuracy": "validation accuracy",
@@ -29,6 +30,23 @@ def label(value: object) -> str:
         digits = 6 if 0.99 < value < 1 else 3
         return f"{value:.{digits}g}" if abs(value) < 1e3 else f"{value:.6g}"
     return escaped(value)
+
+
+def script_json(value: object) -> str:
+    """JSON for a script element, which it cannot close."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def duration(seconds: float) -> str:
+    """A duration in the two units that matter: `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
 
 
 def plural(count: int, noun: str) -> str:

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from sweep.budget import Budget
 from sweep.data import prepare
-from sweep.driver.budget import Budget
 from sweep.driver.notify import EventKind, Notifier, Target
 from sweep.driver.progress import Progress, Watcher
 from sweep.driver.run import run_study

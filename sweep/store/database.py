@@ -87,6 +87,7 @@ class Database(ABC):
         where: The URL without it.
         reader_options: Execution options of a connection that sees one state throughout.
         grace_seconds: How long a process that lives may be without its lock.
+        patience_seconds: How long a server that went away is waited for.
     """
 
     reader_options: ClassVar[Mapping[str, Any]]
@@ -96,6 +97,7 @@ class Database(ABC):
         """Keep the URL, as `parse_url` gives it."""
         self.url = url
         self.where = safe_url(url.render_as_string(hide_password=False))
+        self.patience_seconds = PATIENCE_SECONDS
 
     def __repr__(self) -> str:
         """Without a password."""
@@ -203,7 +205,7 @@ class Database(ABC):
             yield connection
 
     def repeat(self, attempt: Callable[[bool], Result]) -> Result:
-        """Call something until it ends without losing its connection, for a minute at most.
+        """Call something until it ends without losing its connection.
 
         Args:
             attempt: Does its work in one transaction; is told whether it was tried before.
@@ -211,7 +213,7 @@ class Database(ABC):
         Raises:
             StoreError: A lock of this process was lost to another one.
         """
-        patience = Patience(PATIENCE_SECONDS)
+        patience = Patience(self.patience_seconds)
         while True:
             try:
                 self.keep_locks(at_once=patience.tried)

@@ -27,7 +27,7 @@ from sqlalchemy.engine import URL, Dialect
 from sweep.errors import StoreError
 from sweep.store import sqlstates
 from sweep.store.advisory import AdvisoryLock, client_name, find_holder
-from sweep.store.database import PATIENCE_SECONDS, Database, Meaning, Patience
+from sweep.store.database import Database, Meaning, Patience
 from sweep.store.locks import Holder
 from sweep.store.schema import VERSION_TABLE
 
@@ -173,8 +173,8 @@ class PostgresqlDatabase(Database):
     def _connect(
         self, dialect: Dialect, _: object, arguments: list[Any], options: dict[str, Any]
     ) -> Any:
-        """Connect; a server that was there before is waited for, for a minute."""
-        patience = Patience(PATIENCE_SECONDS)
+        """Connect; a server that was there before is waited for."""
+        patience = Patience(self.patience_seconds)
         while True:
             try:
                 connection = dialect.connect(*arguments, **options)

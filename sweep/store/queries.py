@@ -12,8 +12,20 @@ from datetime import UTC, datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Row, String, case, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    String,
+    case,
+    cast,
+    distinct,
+    func,
+    select,
+)
 
+from sweep.store.optuna_tables import TRIALS, USER_ATTRS
+from sweep.store.records import RETRY_OF
 from sweep.store.schema import (
     epochs,
     leases,
@@ -41,13 +53,17 @@ def study_rows(connection: Connection) -> list[dict[str, Any]]:
     """One row per study, in order of creation."""
     counts = _counts_by_state(connection)
     best = best_trials(connection)
+    retried = _retried(connection)
     latest = _latest_activity(connection)
     rows = []
     for study in connection.execute(select(studies).order_by(studies.c.study_id)):
         number, value = best.get(study.study_id, (None, None))
         rows.append(
             {
+                "study_id": study.study_id,
                 "name": study.name,
+                "spec": study.spec,
+                "retried": retried.get(study.study_id, 0),
                 "counts": counts.get(study.study_id, {}),
                 "objectives": study.objectives,
                 "best_number": number,
@@ -74,6 +90,17 @@ def _counts_by_state(connection: Connection) -> dict[int, dict[str, int]]:
     for study_id, state, count in connection.execute(query):
         counts[study_id][state] = count
     return counts
+
+
+def _retried(connection: Connection) -> dict[int, int]:
+    """How many failed trials another trial repeats, by study."""
+    query = (
+        select(TRIALS.c.study_id, func.count(distinct(USER_ATTRS.c.value_json)))
+        .join(TRIALS, TRIALS.c.trial_id == USER_ATTRS.c.trial_id)
+        .where(USER_ATTRS.c.key == RETRY_OF)
+        .group_by(TRIALS.c.study_id)
+    )
+    return {study_id: count for study_id, count in connection.execute(query)}
 
 
 def best_trials(connection: Connection) -> dict[int, tuple[int, float]]:

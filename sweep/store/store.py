@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -12,11 +12,12 @@ from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
-from sweep.errors import StoreError
-from sweep.store import migrate, queries, studies, writers
-from sweep.store.database import Database
+from sweep.errors import NotFoundError, StoreError
+from sweep.store import live, migrate, queries, studies, writers
+from sweep.store.database import PATIENCE_SECONDS, Database
 from sweep.store.databases import database_at
 from sweep.store.driving import DrivingStorage
+from sweep.store.live import News, Seen
 from sweep.store.locks import Holder
 from sweep.store.queue import StudyQueue
 from sweep.store.records import Outlook, StudyRecord, TimeSplit
@@ -43,10 +44,9 @@ class Store:
         optuna_storage: Optuna's storage of this database, which keeps finished trials in memory;
             for studies and for the dashboard.
         queue: Which studies were submitted, and which agents serve them.
-        queue: What was submitted to agents, and who they are.
 
     Every method raises `StoreError` if the database cannot be read or written, and, where it
-    takes the name of a study, if there is no such study.
+    takes the name of a study, `NotFoundError` if there is no such study.
     """
 
     def __init__(self, database: Database, rdb_storage: RDBStorage) -> None:
@@ -58,18 +58,22 @@ class Store:
         self.queue = StudyQueue(database)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = True) -> "Store":
+    def open(
+        cls, url: str, *, create: bool = True, patience_seconds: float = PATIENCE_SECONDS
+    ) -> "Store":
         """Open a database.
 
         Args:
             url: `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`.
             create: Make the file and the tables where they are missing.
+            patience_seconds: How long a server that goes away is waited for.
 
         Raises:
             StoreError: The database is missing, damaged, locked, or older or newer than this
                 program; the message says what to do.
         """
         database = database_at(url)
+        database.patience_seconds = patience_seconds
         try:
             migrate.prepare(database, create=create)
             return cls(database, migrate.open_optuna(database))
@@ -133,7 +137,7 @@ class Store:
 
     def load_study(self, name: str) -> optuna.Study:
         """Optuna's study of this name."""
-        self._id_of(name)
+        self.study_id(name)
         with self.translated():
             return optuna.load_study(study_name=name, storage=self.optuna_storage)
 
@@ -148,7 +152,7 @@ class Store:
         Raises:
             StoreError: The block raised an error of the database, or the above.
         """
-        study_id = self._id_of(name)
+        study_id = self.study_id(name)
         process = {"host": socket.gethostname(), "pid": os.getpid()}
 
         def begin(connection: Connection) -> int:
@@ -166,7 +170,7 @@ class Store:
     def drivers(self, study: str) -> list[Holder]:
         """The processes that drive a study."""
         with self.translated():
-            return StudyShare.drivers(self._database, self._id_of(study))
+            return StudyShare.drivers(self._database, self.study_id(study))
 
     def record(self, name: str) -> StudyRecord | None:
         """What a study was started with, or None if there is no such study."""
@@ -182,7 +186,7 @@ class Store:
         if drivers := self.drivers(name):
             raise self._driven(name, drivers[0])
         with self.translated():
-            self.optuna_storage.delete_study(self._id_of(name))
+            self.optuna_storage.delete_study(self.study_id(name))
         if self.record(name) is not None:
             raise StoreError(
                 "the study could not be deleted",
@@ -219,12 +223,18 @@ class Store:
         """All studies in order of creation.
 
         Returns:
-            Rows with `name`, `counts` (trials by state, as in `trial_rows`), `objectives` (a list
-            of `metric` and `direction`), `best_number` and `best_value` (by the first objective,
-            without diverged trials), `data`, `data_is_fallback`, `created`, `updated`.
+            Rows with `study_id` (Optuna's), `name`, `spec` (of its last run), `counts` (trials by
+            state, as in `trial_rows`), `retried` (how many of the failed ones another trial
+            repeats), `objectives` (a list of `metric` and `direction`), `best_number` and
+            `best_value` (by the first objective, without diverged trials), `data`,
+            `data_is_fallback`, `created`, `updated`.
         """
         with self.translated():
             return self._database.read(queries.study_rows)
+
+    def study_id(self, study: str) -> int:
+        """Optuna's id of a study."""
+        return self._read(study, lambda _, study_id: study_id)
 
     def trial_rows(self, study: str, failed_only: bool = False) -> Rows:
         """The trials of a study by number.
@@ -249,14 +259,14 @@ class Store:
         """One trial as in `trial_rows`, with `traceback` and `log`.
 
         Raises:
-            StoreError: There is no such trial.
+            NotFoundError: There is no such trial.
         """
 
         def read(connection: Connection, study_id: int) -> dict[str, Any]:
             try:
                 trial_id = self._trial_id(study_id, number)
             except KeyError:
-                raise StoreError(
+                raise NotFoundError(
                     f"there is no trial {number}",
                     where=f"study {study} in {self.safe_url}",
                     next_step=f"`sweep trials {study}` lists them",
@@ -288,6 +298,24 @@ class Store:
         now = self._database.now
         return self._read(study, lambda c, study_id: outlook(c, study_id, now(c)))
 
+    def news(self, study: str, seen: Seen) -> News:
+        """What a study has that was not seen before; `Seen()` to begin with.
+
+        The cost follows what is open and what has changed, so that it may be asked each second.
+        """
+        now = self._database.now
+        return self._read(study, lambda c, study_id: live.news(c, study_id, seen, now(c)))
+
+    def epochs_since(self, study: str, since: datetime) -> int:
+        """How many epochs of a study were reported after a time."""
+        return self._read(study, lambda c, study_id: live.epochs_since(c, study_id, since))
+
+    def portraits(
+        self, study: str, numbers: Collection[int]
+    ) -> dict[int, tuple[dict[str, Any], Rows]]:
+        """Configuration and epochs, as in `News`, of some trials of a study that were started."""
+        return self._read(study, lambda c, study_id: live.portraits(c, study_id, numbers))
+
     def log_rows(self, study: str, number: int | None = None, limit: int = 100) -> Rows:
         """The last messages of a study, or of one trial, oldest first."""
         return self._read(study, lambda c, study_id: queries.log_rows(c, study_id, number, limit))
@@ -307,9 +335,6 @@ class Store:
         """Read one state of the database, with the study's id."""
         with self.translated():
             return self._database.read(lambda c: action(c, self._study_id(c, study)))
-
-    def _id_of(self, study: str) -> int:
-        return self._read(study, lambda _, study_id: study_id)
 
     def _study_id(self, connection: Connection, name: str, *, lock: bool = False) -> int:
         study_id = studies.find_id(connection, name, lock=lock)

@@ -11,7 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from sqlalchemy import Connection, insert, select, update
 
-from sweep.errors import StoreError, StudyMismatchError
+from sweep.errors import NotFoundError, StudyMismatchError
 from sweep.store import writers
 from sweep.store.database import Database
 from sweep.store.records import UNKNOWN_DATA, StudyRecord
@@ -250,9 +250,9 @@ def _update(connection: Connection, known: StudyRecord, record: StudyRecord) -> 
         writers.log(connection, study_id, row, now)
 
 
-def unknown_study(name: str, known: Sequence[str], where: str) -> StoreError:
+def unknown_study(name: str, known: Sequence[str], where: str) -> NotFoundError:
     """The error for a name that no study has."""
-    return StoreError(
+    return NotFoundError(
         f"there is no study {name!r}",
         where=where,
         expected="one of " + ", ".join(known) if known else "a study; there is none yet",

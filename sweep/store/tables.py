@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, String, case, cast, select
+from sqlalchemy import ColumnElement, Connection, Float, String, case, cast, extract, func, select
 
 from sweep.store import queries
 from sweep.store.schema import epochs, optuna_trials, optuna_values, studies, trials
@@ -35,7 +35,10 @@ _OF_EPOCHS: Final = tuple(
 )
 # So many rows are Python objects at a time; the rest are arrays already.
 _ROWS_AT_ONCE: Final = 20_000
-_INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
+# Days from the beginning of SQLite's calendar to 1970.
+_JULIAN_1970: Final = 2440587.5
+INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
+"""Values that Optuna keeps as a kind, not as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,11 @@ class StudyTables:
             `config` (a mapping, empty before the start), `epochs` (trained so far), `started`,
             `ended` (aware, UTC), and the other columns of `sweep_trials` but ids and long texts.
         epochs: An array for each column, by number and epoch; `number` and `epoch` are whole
-            numbers, what was not finite is NaN.
+            numbers, `reported` is in seconds since 1970 (UTC, to the millisecond), what was not
+            finite is NaN.
         workers: A row for each worker process, in order of appearance.
+        runs: A row for each run, in order of beginning: see `Store.run_rows`.
+        fingerprint: Digest of the data and its splits, or `UNKNOWN_DATA`.
     """
 
     name: str
@@ -67,6 +73,8 @@ class StudyTables:
     trials: Columns
     epochs: Mapping[str, NDArray[Any]]
     workers: list[dict[str, Any]]
+    runs: list[dict[str, Any]]
+    fingerprint: str
 
 
 def study_tables(connection: Connection, study_id: int) -> StudyTables:
@@ -84,23 +92,34 @@ def study_tables(connection: Connection, study_id: int) -> StudyTables:
         trials=_trials(connection, study_id, len(metrics), epoch_columns),
         epochs=epoch_columns,
         workers=queries.worker_rows(connection, study_id),
+        runs=queries.run_rows(connection, study_id),
+        fingerprint=record.data_fingerprint,
     )
 
 
 def _epochs(connection: Connection, study_id: int) -> dict[str, NDArray[Any]]:
     query = (
-        select(trials.c.number, *_OF_EPOCHS)
+        select(trials.c.number, *_OF_EPOCHS, _reported(connection))
         .join(epochs, epochs.c.trial_id == trials.c.trial_id)
         .where(trials.c.study_id == study_id)
         .order_by(trials.c.number, epochs.c.epoch)
     )
-    names = ["number", *(column.name for column in _OF_EPOCHS)]
     found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    names = list(found.keys())
     parts = [np.empty((len(names), 0))]
     # NULL becomes NaN.
     parts += [np.array(list(zip(*rows, strict=True)), dtype=float) for rows in found.partitions()]
     columns = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
     return columns | {name: columns[name].astype(np.int64) for name in ("number", "epoch")}
+
+
+def _reported(connection: Connection) -> ColumnElement[float]:
+    """When an epoch was reported, as a number: half a million times would take seconds to read."""
+    time = epochs.c.reported_at
+    if connection.dialect.name == "sqlite":
+        days: ColumnElement[float] = func.julianday(time, type_=Float)
+        return ((days - _JULIAN_1970) * 86400.0).label("reported")
+    return cast(extract("epoch", time), Float(53)).label("reported")
 
 
 def _trials(
@@ -110,7 +129,7 @@ def _trials(
     query = (
         select(
             optuna_trials.c.number,
-            _state(),
+            state_or_waiting(),
             optuna_trials.c.datetime_start.label("asked_at"),
             optuna_trials.c.datetime_complete.label("told_at"),
             trials.c.config,
@@ -145,7 +164,7 @@ def _trials(
     }
 
 
-def _state() -> ColumnElement[str]:
+def state_or_waiting() -> ColumnElement[str]:
     """Optuna's state; for Optuna a trial runs from the moment it was asked for."""
     state = cast(optuna_trials.c.state, String(8))
     never_started = (state == "RUNNING") & trials.c.trial_id.is_(None)
@@ -163,5 +182,5 @@ def _values(connection: Connection, study_id: int, objectives: int) -> dict[int,
     values: dict[int, list[float]] = {}
     for number, objective, value, kind_name in connection.execute(query):
         known = values.setdefault(number, [float("nan")] * objectives)
-        known[objective] = _INFINITE.get(kind_name, value)
+        known[objective] = INFINITE.get(kind_name, value)
     return values

@@ -154,14 +154,17 @@ def test_dashboard_publishes_serves_and_opens_a_browser(cli, monkeypatch):
 
     def serve(url, host, port, *, access, certificate, ready):
         served.append((url, host, port, access.is_open, certificate))
-        ready("http://127.0.0.1:8099/dashboard/")
+        ready("http://127.0.0.1:8099")
 
     monkeypatch.setattr("sweep.report.web.server.serve", serve)
     monkeypatch.setattr("click.launch", opened.append)
     outcome = cli("dashboard", "--port", "8099")
-    assert (outcome.code, outcome.out) == (0, "dashboard: http://127.0.0.1:8099/dashboard/\n")
+    assert (outcome.code, outcome.out) == (
+        0,
+        "dashboard: http://127.0.0.1:8099/dashboard/\nstudies: http://127.0.0.1:8099/sweep/\n",
+    )
     assert served == [("sqlite:///sweep.db", "127.0.0.1", 8099, True, None)]
-    assert opened == ["http://127.0.0.1:8099/dashboard/"]
+    assert opened == ["http://127.0.0.1:8099/sweep/"]
     with Store.open("sqlite:///sweep.db") as store:
         storage = store.optuna_storage
         attributes = storage.get_study_system_attrs(storage.get_study_id_from_name("small"))
@@ -171,7 +174,7 @@ def test_dashboard_publishes_serves_and_opens_a_browser(cli, monkeypatch):
 def test_dashboard_without_a_browser(cli, monkeypatch):
     fill("sqlite:///sweep.db")
     monkeypatch.setattr(
-        "sweep.report.web.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1/")
+        "sweep.report.web.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1")
     )
     monkeypatch.setattr("click.launch", lambda _: pytest.fail("a browser was opened"))
     assert cli("dashboard", "--no-browser").code == 0
@@ -186,7 +189,7 @@ def test_dashboard_on_other_addresses_needs_a_password(cli, golden):
 def test_dashboard_says_that_passwords_travel_unencrypted(cli, monkeypatch):
     fill("sqlite:///sweep.db")
     monkeypatch.setattr(
-        "sweep.report.web.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1/")
+        "sweep.report.web.server.serve", lambda *_, ready, **__: ready("http://127.0.0.1:1")
     )
     words = ("dashboard", "--no-browser", "--host")
     for variable in ("SWEEP_DASHBOARD_PASSWORD", "SWEEP_DASHBOARD_PASSWORD_FILE"):

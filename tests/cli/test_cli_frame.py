@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from sweep.driver.budget import Ending
+from sweep.budget import Ending
 from sweep.driver.progress import SlotView, WorkerView
 
 

@@ -9,8 +9,8 @@ import pytest
 from fake_progress import WORKERS, make_frame, make_progress
 from terminal import Terminal
 
+from sweep.budget import Ending
 from sweep.cli.watch import PlainWatcher, make_watcher
-from sweep.driver.budget import Ending
 
 DRIVER = """
 import sys, time

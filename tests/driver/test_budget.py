@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from study_host import STUDY, Host, Listener, study_of
 from test_run import figures
 
+from sweep.budget import Budget, Ending
 from sweep.driver import Progress, run_study
-from sweep.driver.budget import Budget, Ending
 from sweep.executors.process import ProcessExecutor
 from sweep.spec.model import StudySpec
 from sweep.store import Outlook, Store, Wanted

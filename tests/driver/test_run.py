@@ -9,8 +9,8 @@ import pytest
 import softmax_engine as faults
 from study_host import STUDY, Host, Listener, study_of
 
+from sweep.budget import Ending
 from sweep.driver import Progress, retry_failed
-from sweep.driver.budget import Ending
 from sweep.driver.ready import ReadyQueue
 from sweep.driver.roster import Roster
 from sweep.driver.source import OpenTrial, TrialSource, grouping_of

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from sweep.report.links import OPTUNA
 from sweep.report.web.access import Access
-from sweep.report.web.server import Certificate, make_server, url_of
+from sweep.report.web.server import Certificate, address_of, make_server
 from sweep.store import Store
 
 PATIENCE_SECONDS = 120  # Loaded machines are slow, and nothing here waits in vain.
@@ -28,13 +29,13 @@ def served(
     host: str = "127.0.0.1",
     certificate: Certificate | None = None,
 ) -> Iterator[str]:
-    """The URL of a dashboard that serves while the block runs."""
+    """The URL of Optuna's page of a dashboard that serves while the block runs."""
     server = make_server(store, host, 0, access=access, certificate=certificate)
     server.expiration_interval = 0.02  # It stops after that long.
     thread = threading.Thread(target=server.serve)
     thread.start()
     try:
-        yield url_of(server)
+        yield f"{address_of(server)}{OPTUNA}"
     finally:
         server.stop()
         thread.join()

@@ -106,7 +106,9 @@ class Draw:
             trials=trials,
             epochs=epochs,
             workers=_EMPTY,
+            runs=_EMPTY,
             spec="",
+            fingerprint="made",
         )
 
     def _truth(self, study: int) -> Mapping[str, Floats]:

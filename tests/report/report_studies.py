@@ -2,7 +2,9 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -235,6 +237,24 @@ def epoch_row(number: int, epoch: int, accuracy: float | None, **changes: Any) -
         "val_accuracy": accuracy,
         "learning_rate": 0.001,
         "seconds": 2.0,
+        "reported": 1.8e9 + 2.0 * epoch,
+    }
+    return row | changes
+
+
+def run_row(started: float, ended: float | None, **changes: Any) -> dict[str, Any]:
+    """A run as the store gives it, from and to so many seconds after 1.8e9."""
+    begin, end = (
+        None if at is None else datetime.fromtimestamp(1.8e9 + at, UTC) for at in (started, ended)
+    )
+    row = {
+        "started_at": begin,
+        "updated_at": end or begin,
+        "ended_at": end,
+        "expires_at": None,
+        "host": "host",
+        "pid": 1,
+        "workers": 2,
     }
     return row | changes
 
@@ -247,6 +267,9 @@ def frames_of(
     directions: tuple[str, ...] = ("maximize",),
     fallback: bool = False,
     spec: str = "",
+    name: str = "made",
+    fingerprint: str = "9f86d081884c7d65",
+    runs: Sequence[dict[str, Any]] = (),
 ) -> StudyFrames:
     keys = list(trial_row(0))
     names = list(epoch_row(0, 1, 0.5))
@@ -254,7 +277,7 @@ def frames_of(
     whole = ("number", "epoch")
     return assemble(
         StudyTables(
-            name="made",
+            name=name,
             spec=spec,
             data="synthetic" if fallback else "cifar10",
             is_fallback=fallback,
@@ -268,5 +291,7 @@ def frames_of(
                 for name in names
             },
             workers=[],
+            runs=list(runs),
+            fingerprint=fingerprint,
         )
     )

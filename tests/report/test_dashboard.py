@@ -160,4 +160,4 @@ def test_ready_is_told_the_address_and_an_interrupt_ends_it(
     serve(store.url, port=0, access=Access(), ready=interrupted)
     (url,) = addresses
     assert url.startswith("http://127.0.0.1:")
-    assert url.endswith("/dashboard/")
+    assert url.rpartition(":")[2].isdigit()

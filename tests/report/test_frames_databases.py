@@ -126,8 +126,9 @@ def test_both_databases_give_the_same_frames(fresh_store: Store, postgres_url: s
         fill(other)
         one, two = study_frames(fresh_store, STUDY), study_frames(other, STUDY)
     assert (one.metrics, one.directions, one.spec) == (two.metrics, two.directions, two.spec)
-    times = ["started", "ended", "ready"]
-    for name in ("trials", "epochs", "workers"):
+    assert one.fingerprint == two.fingerprint
+    times = ["started", "ended", "ready", "reported", "updated"]
+    for name in ("trials", "epochs", "workers", "runs"):
         mine, theirs = getattr(one, name), getattr(two, name)
         assert mine.dtypes.tolist() == theirs.dtypes.tolist()
         assert_frame_equal(
@@ -135,12 +136,25 @@ def test_both_databases_give_the_same_frames(fresh_store: Store, postgres_url: s
         )
 
 
+def test_times_of_epochs_and_runs_are_those_of_the_database(database: Store) -> None:
+    fill(database, 3)
+    frames = study_frames(database, STUDY)
+    told = [row["reported_at"] for row in database.epoch_rows(STUDY)]
+    off = frames.epochs["reported"] - pd.Series(told)
+    assert off.abs().max() <= pd.Timedelta(milliseconds=1)
+    runs = database.run_rows(STUDY)
+    assert [time.to_pydatetime() for time in frames.runs["started"]] == [
+        row["started_at"] for row in runs
+    ]
+    assert frames.runs["ended"].notna().all()
+
+
 def test_a_study_without_trials_has_frames_of_the_same_columns(database: Store) -> None:
     database.create_study(report_studies.record("empty"), ["maximize"], ["val_accuracy"])
     fill(database, 2)
     empty, full = study_frames(database, "empty"), study_frames(database, STUDY)
     assert (len(empty.trials), len(empty.epochs), len(empty.workers)) == (0, 0, 0)
-    for name in ("trials", "epochs", "workers"):
+    for name in ("trials", "epochs", "workers", "runs"):
         assert getattr(empty, name).dtypes.equals(getattr(full, name).dtypes)
 
 

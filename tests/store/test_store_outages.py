@@ -339,8 +339,7 @@ def test_a_server_that_stays_away_is_an_error(
     store: Store, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(store)
-    for module in ("database", "postgresql"):
-        monkeypatch.setattr(f"sweep.store.{module}.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(store._database, "patience_seconds", 0.3)
     server.stop()
     try:
         for call in (
@@ -360,8 +359,7 @@ def test_a_run_whose_server_stays_away_ends_with_that_error(
     store: Store, server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     create(store)
-    for module in ("database", "postgresql"):
-        monkeypatch.setattr(f"sweep.store.{module}.PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(store._database, "patience_seconds", 0.3)
 
     def lose_the_server() -> None:
         with store.driving("quickstart", SPLIT) as run:

@@ -22,9 +22,9 @@ def database(postgres_url: str) -> str:
     return parse_url(postgres_url).database or ""
 
 
-def refusal(url: str) -> StoreError:
+def refusal(url: str, **how: float) -> StoreError:
     with pytest.raises(StoreError) as caught:
-        Store.open(url)
+        Store.open(url, **how)
     said = f"{caught.value}{caught.value!r}"
     assert PASSWORD not in said
     assert "wr0ng" not in said
@@ -119,12 +119,9 @@ def test_a_database_that_may_not_be_connected_to(server: PostgresServer, databas
     server.execute("DROP ROLE stranger")
 
 
-def test_a_server_without_room_is_waited_for(
-    server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sweep.store.postgresql.PATIENCE_SECONDS", 0.2)
+def test_a_server_without_room_is_waited_for(server: PostgresServer, database: str) -> None:
     server.execute("CREATE ROLE crowd LOGIN PASSWORD 'wr0ng' CONNECTION LIMIT 0")
-    error = refusal(server.url(database, "crowd", "wr0ng"))
+    error = refusal(server.url(database, "crowd", "wr0ng"), patience_seconds=0.2)
     assert error.what == "the database server has no connection left"
     server.execute("DROP ROLE crowd")
 

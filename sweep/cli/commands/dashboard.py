@@ -78,7 +78,7 @@ def command(
     key: Path | None,
     storage: str,
 ) -> None:
-    """Serve Optuna's dashboard with our figures in it, until Ctrl-C.
+    """Serve pages about the studies, and Optuna's dashboard, until Ctrl-C.
 
     Without a password, whoever reaches it may look, edit and delete: on 127.0.0.1 that is everyone
     who is logged in on this machine, and other addresses are refused. With one, the user `owner`
@@ -92,6 +92,7 @@ def command(
         raise click.UsageError("--certificate and --key belong together.")
     from sweep.cli.interrupt import leaving_on_sigterm
     from sweep.cli.selection import opened
+    from sweep.report import links
     from sweep.report.web.access import Access, is_loopback, take_password
     from sweep.report.web.server import Certificate, serve
 
@@ -102,13 +103,14 @@ def command(
     )
     tls = Certificate(certificate, key) if certificate and key else None
 
-    def ready(url: str) -> None:
+    def ready(address: str) -> None:
         if access.has_passwords and tls is None and not is_loopback(host):
             warn("passwords travel unencrypted: give --certificate and --key, or use a TLS proxy")
-        click.echo(f"dashboard: {url}")
+        click.echo(f"dashboard: {address}{links.OPTUNA}")
+        click.echo(f"studies: {address}{links.INDEX}")
         note("Ctrl-C ends it")
         if not no_browser:
-            click.launch(url)
+            click.launch(f"{address}{links.INDEX}")
 
     with leaving_on_sigterm(), opened(storage) as store, _refreshed(store):
         serve(store.url, host, port, access=access, certificate=tls, ready=ready)

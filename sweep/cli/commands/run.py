@@ -85,10 +85,10 @@ def command(
     Ctrl-C once finishes the running epochs, saves and says how to resume; twice leaves at once.
     Progress goes to standard error, the winner to standard output.
     """
+    from sweep.budget import Ending
     from sweep.cli.notices import notify_targets
     from sweep.cli.selection import opened
     from sweep.data import prepare
-    from sweep.driver.budget import Ending
     from sweep.driver.notify import Notifier
     from sweep.driver.stop import StopFlag
     from sweep.executors.backends import check_backend
@@ -139,7 +139,7 @@ def command(
 
 def _print_rest(progress: "Progress", resume: str) -> None:
     """Say why a run ended before all trials were finished, and how to go on."""
-    from sweep.driver.budget import Ending
+    from sweep.budget import Ending
 
     why, more = {
         Ending.INTERRUPTED: ("stopped", ""),

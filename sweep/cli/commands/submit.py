@@ -52,9 +52,9 @@ def command(
 
     `sweep worker` starts agents. Submitted again, with a larger budget for example, it goes on.
     """
+    from sweep.budget import Budget
     from sweep.cli.advice import warn_of
     from sweep.cli.selection import opened
-    from sweep.driver.budget import Budget
     from sweep.driver.provenance import study_record
     from sweep.driver.sampling import check_sampler
     from sweep.spec import load_study

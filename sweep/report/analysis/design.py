@@ -60,11 +60,8 @@ class Design:
 
     def dependents(self, name: str) -> tuple[str, ...]:
         """Settings that have an effect only with some values of another one."""
-        return tuple(
-            other
-            for other in self.settings
-            if name in FIELDS[other].when or name in FIELDS[other].unless
-        )
+        fields = ((other, FIELDS[other]) for other in self.settings if other in FIELDS)
+        return tuple(o for o, info in fields if name in info.when or name in info.unless)
 
 
 def design_of(trials: pd.DataFrame, varied: Sequence[str]) -> Design:

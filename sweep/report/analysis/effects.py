@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from sweep.report.analysis.cautions import always_failed, cautions
 from sweep.report.analysis.compare import Comparison, compare
 from sweep.report.analysis.design import Design, Setting, design_of
-from sweep.report.analysis.estimate import Floats
+from sweep.report.analysis.estimate import Floats, holm
 from sweep.report.analysis.levels import CONFIDENCE
 from sweep.report.analysis.pruned import completed_values
 from sweep.report.analysis.words import effect_sentence
@@ -192,14 +192,9 @@ def explained_by(values: Floats, setting: Setting) -> float:
 def _holm(table: pd.DataFrame) -> Floats:
     """p-values that bear looking at all of them; two levels of a setting are one comparison."""
     p = table["p"].to_numpy(dtype=float)
-    known = np.isfinite(p)
     pairs = table.groupby("setting")["level"].transform("size") == 2
     repeated = (pairs & table.duplicated("setting")).to_numpy()
-    tested = np.flatnonzero(known & ~repeated)
-    order = tested[np.argsort(p[tested], kind="stable")]
-    steps = np.arange(len(order), 0, -1)
-    adjusted = np.full(len(p), np.nan)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * steps))
-    for place in np.flatnonzero(repeated):
+    adjusted = holm(np.where(repeated, np.nan, p))
+    for place in np.flatnonzero(repeated & np.isfinite(p)):
         adjusted[place] = adjusted[place - 1]
     return adjusted

@@ -65,6 +65,16 @@ def student(freedom: Floats, probability: float) -> Floats:
     return np.asarray(stdtrit(usable, probability))
 
 
+def holm(p: Floats) -> Floats:
+    """p-values that bear looking at all of them (Holm 1979); NaN where one is NaN."""
+    tested = np.flatnonzero(np.isfinite(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    steps = np.arange(len(order), 0, -1)
+    adjusted = np.full(len(p), np.nan)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * steps))
+    return adjusted
+
+
 def contrasts(
     design: Floats, values: Floats, weights: Floats, groups: Ints, wanted: Floats
 ) -> Estimates:

@@ -40,7 +40,7 @@ def effect_sentence(metric: str, row: Mapping[str, Any]) -> str:
         return f"{name}: these data cannot say, {trials}{caution}"
     sign = "+" if row["effect"] >= 0 else ""
     ends = f"[{amount(metric, row['low'])}, {amount(metric, row['high'])}]"
-    size = f"{sign}{amount(metric, row['effect'])}{_unit(metric)} {ends}"
+    size = f"{sign}{amount(metric, row['effect'])}{unit(metric)} {ends}"
     return f"{name}: {size}{_doubt(row)}{_time(row)}, {trials}{caution}"
 
 
@@ -52,7 +52,8 @@ def _doubt(row: Mapping[str, Any]) -> str:
     return ", which may be chance" + (" among so many" if leaves_zero else "")
 
 
-def _unit(metric: str) -> str:
+def unit(metric: str) -> str:
+    """What follows a difference in a metric, see `amount`."""
     units = {"val_accuracy": " points", "seconds_per_epoch": " s per epoch"}
     return units.get(metric, f" in {metric.replace('_', ' ')}" if metric != "parameters" else "")
 
@@ -76,7 +77,7 @@ def interaction_sentence(metric: str, row: Mapping[str, Any]) -> str:
         return f"{names}: {share}, which may be chance"
     one, two = phrase(row["first"], row["first_level"]), phrase(row["second"], row["second_level"])
     sign = "+" if row["beyond"] >= 0 else ""
-    size = f"{sign}{amount(metric, row['beyond'])}{_unit(metric)}"
+    size = f"{sign}{amount(metric, row['beyond'])}{unit(metric)}"
     return (
         f"{names}: {share}; {one} with {two}: {size} beyond what both do alone, "
         f"{row['count']} configurations"

@@ -3,33 +3,57 @@
   const templates = JSON.parse(document.getElementById("templates").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 560px)");
-  const figures = [...document.querySelectorAll("script[data-for]")].map((script) => ({
-    place: document.getElementById(script.dataset.for),
-    source: script.textContent,
-  }));
+  // So far below the axes there is room on a telephone.
+  const LEGEND_PIXELS = 95;
+  const drawn = new Set();
 
-  function draw() {
-    for (const { place, source } of figures) {
-      const { data, layout } = JSON.parse(source);
-      layout.template = dark.matches ? templates.dark : templates.light;
-      layout.autosize = true;
-      if (narrow.matches) {
-        layout.title.font = { size: 13 };
-        layout.font = { size: 10 };
-        layout.margin.l = 40;
-        layout.legend = { ...layout.legend, y: -0.32, yanchor: "top" };
-        if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
-      }
-      Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
+  // Figures that are folded away have no size: they are drawn once they are seen.
+  function drawNew() {
+    for (const script of document.querySelectorAll("script[data-for]")) {
+      const place = document.getElementById(script.dataset.for);
+      if (drawn.has(place) || !place.checkVisibility()) continue;
+      draw(place, script.textContent);
+      drawn.add(place);
     }
     Object.assign(document.documentElement.dataset, {
-      drawn: figures.length,
+      drawn: drawn.size,
       theme: dark.matches ? "dark" : "light",
       width: narrow.matches ? "narrow" : "wide",
     });
   }
 
-  dark.addEventListener("change", draw);
-  narrow.addEventListener("change", draw);
-  draw();
+  function draw(place, source) {
+    const { data, layout } = JSON.parse(source);
+    layout.template = dark.matches ? templates.dark : templates.light;
+    layout.autosize = true;
+    if (narrow.matches) {
+      layout.title.font = { size: 13 };
+      layout.font = { size: 10 };
+      layout.margin.l = 40;
+      const inside = layout.height - layout.margin.t - layout.margin.b;
+      layout.legend = { ...layout.legend, y: -LEGEND_PIXELS / inside, yanchor: "top" };
+      if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
+    }
+    Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
+  }
+
+  function drawAll() {
+    drawn.clear();
+    drawNew();
+  }
+
+  // A link to something folded away unfolds it.
+  function unfold() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target instanceof HTMLDetailsElement) target.open = true;
+  }
+
+  dark.addEventListener("change", drawAll);
+  narrow.addEventListener("change", drawAll);
+  document.addEventListener("toggle", drawNew, true);
+  // What scripts add later.
+  document.addEventListener("sweep:figures", drawNew);
+  window.addEventListener("hashchange", unfold);
+  unfold();
+  drawNew();
 })();

@@ -26,6 +26,9 @@ BLUE, VERMILLION, GREEN, PINK, ORANGE, SKY, GREY = (
 )
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, GREY)
 DASHES = ("solid", "dash", "dot")
+# One for each of several studies; no two of 35 share colour and dash.
+STUDY_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+STUDY_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross")
 OUTCOME_COLOURS = {
     "complete": BLUE,
     "pruned": ORANGE,
@@ -117,12 +120,17 @@ def template(*, dark: bool = False) -> dict[str, Any]:
 
 
 def styled(
-    frames: StudyFrames, traces: Sequence[Any], title: str, note: str = "", **layout: Any
+    frames: StudyFrames | Sequence[StudyFrames],
+    traces: Sequence[Any],
+    title: str,
+    note: str = "",
+    **layout: Any,
 ) -> go.Figure:
     """A figure in the house style.
 
     Args:
-        frames: The study; its data, and a loud warning if they are a fallback, join the title.
+        frames: The study, or several; the data, and a loud warning if they are a fallback, join
+            the title.
         traces: Plotly traces.
         title: What the figure shows; short, so that it fits on a telephone.
         note: More below the title; long lines are wrapped.
@@ -142,19 +150,26 @@ def styled(
     return figure
 
 
-def subtitle(frames: StudyFrames, note: str = "") -> list[str]:
+def subtitle(frames: StudyFrames | Sequence[StudyFrames], note: str = "") -> list[str]:
     """The small lines below a title: the data, loudly if they are a fallback, and a note."""
-    name = escaped(frames.data)
-    data = (
-        f"<span style='color:{VERMILLION}'><b>{name} data (fallback)</b></span>"
-        if frames.is_fallback
-        else f"data: {name}"
-    )
-    lines = [data, *(part for line in note.split("<br>") for part in wrap(line, NOTE_CHARACTERS))]
+    studies = [frames] if isinstance(frames, StudyFrames) else frames
+    by_data: dict[tuple[str, bool], list[str]] = {}
+    for one in studies:
+        by_data.setdefault((one.data, one.is_fallback), []).append(one.study)
+    lines = []
+    for (data, is_fallback), names in by_data.items():
+        whose = "" if len(by_data) == 1 else f": {', '.join(map(escaped, names))}"
+        name = escaped(data)
+        lines.append(
+            f"<span style='color:{VERMILLION}'><b>{name} data (fallback)</b></span>{whose}"
+            if is_fallback
+            else f"data: {name}{whose}"
+        )
+    lines += [part for line in note.split("<br>") for part in wrap(line, NOTE_CHARACTERS)]
     return [f"<span style='font-size:0.78em'>{line}</span>" for line in lines]
 
 
-def empty(frames: StudyFrames, title: str, reason: str) -> go.Figure:
+def empty(frames: StudyFrames | Sequence[StudyFrames], title: str, reason: str) -> go.Figure:
     """A figure that says why there is nothing to draw."""
     figure = styled(frames, [], title)
     figure.update_layout(
@@ -190,10 +205,33 @@ def dash(index: int) -> str:
     return DASHES[(index // len(PALETTE)) % len(DASHES)]
 
 
+def study_line(index: int) -> dict[str, Any]:
+    """Colour and dash of the line of the `index`-th of several studies."""
+    return {"color": palette(index), "dash": STUDY_DASHES[index % len(STUDY_DASHES)], "width": 2}
+
+
+def study_symbol(index: int) -> str:
+    """Symbol of the marks of the `index`-th of several studies."""
+    return STUDY_SYMBOLS[index % len(STUDY_SYMBOLS)]
+
+
 def jitter(trial_numbers: pd.Series) -> pd.Series:
     """Offsets in [-0.2, 0.2) that depend on the trial's number alone."""
     golden_ratio = 0.6180339887
     return (trial_numbers * golden_ratio % 1.0 - 0.5) * 0.4
+
+
+def rows_axis(ticks: Sequence[str]) -> dict[str, Any]:
+    """An axis of rows from top to bottom, the first at 0."""
+    return {
+        "tickvals": list(range(len(ticks))),
+        "ticktext": list(ticks),
+        "range": [len(ticks) - 0.5, -0.5],
+        "showgrid": False,
+        "zeroline": False,
+        "ticks": "",
+        "tickfont": {"size": 11},
+    }
 
 
 def padded(low: float, high: float, share: float = 0.06) -> list[float]:

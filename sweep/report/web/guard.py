@@ -1,4 +1,4 @@
-"""What stands between the network and Optuna's dashboard, which itself lets everyone do all.
+"""What stands between the network and the pages: Optuna's dashboard lets everyone do all.
 
 Every request passes, in this order: its host name, where there is no password to protect against
 pages that rebind their own name to this machine; its origin, since browsers add the password to
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from sweep.report.links import API, ASSETS, OPTUNA
 from sweep.report.web.access import Access, Attempts, Role, is_loopback
 
 Environ = dict[str, Any]
@@ -39,7 +40,8 @@ _OURS: Final = {
 _PAGE_POLICY: Final = "frame-ancestors 'none';base-uri 'none';form-action 'self'"
 # Optuna's page has a policy of its own; whatever else is served needs nothing but inline style.
 _OTHER_POLICY: Final = f"default-src 'none';style-src 'unsafe-inline';{_PAGE_POLICY}"
-_UNCHANGING: Final = ("/static/", "/favicon.ico")
+_UNCHANGING: Final = ("/static/", "/favicon.ico", ASSETS)
+_JSON: Final = ("/api/", API)
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +61,7 @@ def guarded(application: Application, access: Access, attempts: Attempts) -> App
     """An application that passes on what `access` allows and refuses the rest.
 
     Args:
-        application: Optuna's dashboard.
+        application: Optuna's dashboard, with our pages beside it.
         access: Who may do what.
         attempts: Slows down those who guess passwords.
     """
@@ -103,7 +105,7 @@ def _admit(environ: Environ, path: str, access: Access, attempts: Attempts) -> N
     if path == LOGIN:
         if role is not Role.OWNER:
             raise Refusal("401 Unauthorized", "Log in as owner, with the password.", CHALLENGE)
-        raise Refusal("303 See Other", "You are logged in.", ("Location", "/dashboard/"))
+        raise Refusal("303 See Other", "You are logged in.", ("Location", OPTUNA))
 
 
 def _identify(environ: Environ, path: str, access: Access, attempts: Attempts) -> Role:
@@ -183,13 +185,21 @@ def _secured(headers: Headers, path: str) -> Headers:
     policies = [value for name, value in headers if name.lower() == "content-security-policy"]
     policy = f"{policies[0]};{_PAGE_POLICY}" if policies else _OTHER_POLICY
     kept["Content-Security-Policy"] = policy
-    kept["Cache-Control"] = "private, no-cache" if path.startswith(_UNCHANGING) else "no-store"
+    kept["Cache-Control"] = _keeping(headers, path)
     return [*(kept | _OURS).items()]
+
+
+def _keeping(headers: Headers, path: str) -> str:
+    """How long a browser may keep an answer; our own files know best."""
+    if not path.startswith(_UNCHANGING):
+        return "no-store"
+    given = dict(headers).get("Cache-Control", "") if path.startswith(ASSETS) else ""
+    return given or "private, no-cache"
 
 
 def _refuse(refusal: Refusal, path: str, start: StartResponse) -> bytes:
     """Answer in the form that the page, or a person, reads; returns the body."""
-    if path.startswith("/api/"):
+    if path.startswith(_JSON):
         kind, body = "application/json", json.dumps({"reason": refusal.message})
     else:
         kind, body = "text/plain; charset=utf-8", refusal.message + "\n"

@@ -15,6 +15,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from sweep.errors import UsageError
 from sweep.report.web.access import Access, Attempts, is_loopback
 from sweep.report.web.guard import guarded
+from sweep.report.web.site import beside
 from sweep.store import Store
 
 THREADS: Final = 8
@@ -47,7 +48,7 @@ def serve(
     certificate: Certificate | None = None,
     ready: Callable[[str], None],
 ) -> None:
-    """Serve Optuna's dashboard until interrupted.
+    """Serve our pages and Optuna's dashboard until interrupted.
 
     Args:
         store_url: Database URL.
@@ -55,7 +56,7 @@ def serve(
         port: TCP port; 0 takes a free one.
         access: Who may do what.
         certificate: Serve with TLS.
-        ready: Called with the page's URL once it can be opened.
+        ready: Called with the server's address once its pages can be opened.
 
     Raises:
         StoreError: The database cannot be opened.
@@ -65,7 +66,7 @@ def serve(
     with Store.open(store_url, create=False) as store:
         server = make_server(store, host, port, access=access, certificate=certificate)
         try:
-            ready(url_of(server))
+            ready(address_of(server))
             server.serve()
         except KeyboardInterrupt:
             pass
@@ -99,19 +100,20 @@ def make_server(
         )
     adapter = None if certificate is None else _adapter(certificate)
     _check_free(host, port)
-    application = guarded(optuna_dashboard.wsgi(store.optuna_storage), access, Attempts())
+    pages = beside(store, optuna_dashboard.wsgi(store.optuna_storage))
+    application = guarded(pages, access, Attempts())
     server = _Server((host, port), application, numthreads=THREADS, server_name="sweep")
     server.ssl_adapter = adapter
     server.prepare()
     return server
 
 
-def url_of(server: wsgi.Server) -> str:
-    """Address, on this machine, of the page that a prepared server serves."""
+def address_of(server: wsgi.Server) -> str:
+    """Address, on this machine, of a prepared server; `sweep.report.links` says what is there."""
     host, port = server.bind_addr[:2]
     host = _ANYWHERE.get(host, host)
     scheme = "http" if server.ssl_adapter is None else "https"
-    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/dashboard/"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""When a study ends: its budget, shared by all of its runs."""
+"""When a study ends: its budget, shared by all of its runs; and how it stands."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -86,3 +86,20 @@ class Budget:
         if self.gpu_hours is not None and hours >= self.gpu_hours:
             return Ending.GPU_HOURS
         return None
+
+
+def state_of(wanted: Wanted, *, is_over: bool, is_driven: bool) -> str:
+    """How a study stands, in a word or two; one that was cancelled is so to its end."""
+    if is_over and wanted is not Wanted.CANCEL:
+        return "finished"
+    if wanted is Wanted.RUN:
+        return "running" if is_driven else "not running"
+    now, then = _ENDS[wanted]
+    return now if is_driven else then
+
+
+_ENDS: Final = {
+    Wanted.PAUSE: ("pausing", "paused"),
+    Wanted.STOP: ("stopping", "stopped"),
+    Wanted.CANCEL: ("cancelling", "cancelled"),
+}

@@ -1,0 +1,87 @@
+"""Reports: of one study, or of several compared."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweep.report.analysis.studies.comparison import compare_studies
+from sweep.report.figures.catalogue import report_charts
+from sweep.report.figures.comparison import comparison_charts
+from sweep.report.figures.style import Chart
+from sweep.report.files import write_file
+from sweep.report.frames import StudyFrames, study_frames
+from sweep.report.page.comparison import comparison_body
+from sweep.report.page.elements import warning
+from sweep.report.page.shell import Shell, document, filled, self_contained
+from sweep.report.page.study import study_body
+from sweep.report.text import escaped
+from sweep.store import Store
+
+
+def write_report(store: Store, study: str, path: Path) -> None:
+    """Write the report of a study, complete or not at all.
+
+    Args:
+        store: The open store.
+        study: Name of the study.
+        path: The HTML file; an older one is replaced.
+
+    Raises:
+        StoreError: There is no such study.
+        UsageError: The file cannot be written.
+    """
+    write_file(path, study_page(store, study, self_contained()).encode(), what="the report")
+
+
+def write_comparison(store: Store, studies: Sequence[str], path: Path) -> None:
+    """Write the report of several studies, complete or not at all.
+
+    Args:
+        store: The open store.
+        studies: Their names; the others are compared with the first one.
+        path: The HTML file; an older one is replaced.
+
+    Raises:
+        StoreError: There is no such study.
+        UsageError: The file cannot be written.
+    """
+    write_file(path, studies_page(store, studies, self_contained()).encode(), what="the report")
+
+
+def study_page(store: Store, study: str, shell: Shell) -> str:
+    """The HTML of the report of a study.
+
+    Raises:
+        StoreError: There is no such study.
+    """
+    frames = study_frames(store, study)
+    head = {
+        "heading": escaped(frames.study),
+        "warning": warning(frames.data) if frames.is_fallback else "",
+        "body": study_body(frames, store.record(study), _charts(store, frames)),
+    }
+    return document(f"{frames.study} · sweep report", filled("head.html", head), shell)
+
+
+def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
+    """The HTML of the report of several studies: compared, then each by itself.
+
+    Raises:
+        StoreError: There is no such study.
+    """
+    read = [study_frames(store, study) for study in studies]
+    found = compare_studies(read)
+    sections = [
+        study_body(frames, store.record(frames.study), _charts(store, frames), f"study-{place}-")
+        for place, frames in enumerate(read)
+    ]
+    head = {
+        "heading": " · ".join(escaped(frames.study) for frames in read),
+        "warning": "".join(warning(f.data, f.study) for f in read if f.is_fallback),
+        "body": comparison_body(found, comparison_charts(found), sections),
+    }
+    return document("Studies compared · sweep report", filled("head.html", head), shell)
+
+
+def _charts(store: Store, frames: StudyFrames) -> Sequence[Chart]:
+    with store.translated():
+        return report_charts(frames, store.load_study(frames.study))

@@ -1,0 +1,28 @@
+"""The report of a study as a page of the server: made anew for each visitor."""
+
+from bottle import Bottle, HTTPResponse
+
+from sweep.report import links
+from sweep.report.page import Shell, study_page
+from sweep.report.web import answers
+from sweep.report.web.static import PLOTLY, asset_url
+from sweep.store import Store
+
+SHEETS = ("page.css", "site.css")
+SCRIPTS = (PLOTLY, "page.js")
+
+
+def add_routes(app: Bottle, store: Store) -> None:
+    """Serve the page."""
+
+    def report(study: str) -> HTTPResponse:
+        navigation = answers.navigation(store, study, "report")
+        shell = Shell(
+            policy="",
+            style="".join(f'<link rel="stylesheet" href="{asset_url(name)}">' for name in SHEETS),
+            scripts="".join(f'<script src="{asset_url(name)}"></script>' for name in SCRIPTS),
+            navigation=navigation,
+        )
+        return answers.answer(study_page(store, study, shell).encode(), answers.HTML)
+
+    app.get(f"{links.PREFIX}/report/<study:study>", callback=report)

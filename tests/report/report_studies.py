@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -247,6 +248,7 @@ def frames_of(
     directions: tuple[str, ...] = ("maximize",),
     fallback: bool = False,
     spec: str = "",
+    workers: Sequence[dict[str, Any]] = (),
 ) -> StudyFrames:
     keys = list(trial_row(0))
     names = list(epoch_row(0, 1, 0.5))
@@ -267,6 +269,6 @@ def frames_of(
                 )
                 for name in names
             },
-            workers=[],
+            workers=[*workers],
         )
     )

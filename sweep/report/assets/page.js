@@ -17,7 +17,8 @@
         layout.title.font = { size: 13 };
         layout.font = { size: 10 };
         layout.margin.l = 40;
-        layout.legend = { ...layout.legend, y: -0.32, yanchor: "top" };
+        const plotted = layout.height - layout.margin.t - layout.margin.b;
+        layout.legend = { ...layout.legend, y: -96 / plotted, yanchor: "top" };
         if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
       }
       Plotly.react(place, data, layout, { responsive: true, displaylogo: false });

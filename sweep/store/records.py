@@ -9,6 +9,8 @@ from typing import Final
 RETRY_OF: Final = "retry_of"
 """User attribute of a trial that repeats a failed one: the number of that one."""
 
+RUN_ENDED: Final = "the run ended"
+"""Why a worker is no longer there that was not lost."""
 
 UNKNOWN_DATA: Final = ""
 """The fingerprint of data that no run has found yet."""

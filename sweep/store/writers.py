@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, bindparam, delete, insert, select, update
 
 from sweep.errors import StoreError
-from sweep.store.records import TimeSplit
+from sweep.store.records import RUN_ENDED, TimeSplit
 from sweep.store.schema import epochs, late_epochs, logs, runs, trials, workers
 from sweep.trial import EpochReport, TrialResult, TrialTask
 
@@ -163,7 +163,7 @@ def worker_lost(connection: Connection, run_id: int, worker: str, reason: str) -
 
 def workers_released(connection: Connection, run_ids: Iterable[int]) -> None:
     """End the rows of all workers of runs that are gone."""
-    _end_workers(connection, run_ids, "the run ended")
+    _end_workers(connection, run_ids, RUN_ENDED)
 
 
 def run_started(

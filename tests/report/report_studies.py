@@ -270,6 +270,7 @@ def frames_of(
     name: str = "made",
     fingerprint: str = "9f86d081884c7d65",
     runs: Sequence[dict[str, Any]] = (),
+    workers: Sequence[dict[str, Any]] = (),
 ) -> StudyFrames:
     keys = list(trial_row(0))
     names = list(epoch_row(0, 1, 0.5))
@@ -290,7 +291,7 @@ def frames_of(
                 )
                 for name in names
             },
-            workers=[],
+            workers=[*workers],
             runs=list(runs),
             fingerprint=fingerprint,
         )

@@ -4,12 +4,14 @@ import optuna
 
 from sweep.report.analysis.effects import effects
 from sweep.report.figures.curves import learning_curves
+from sweep.report.figures.gantt import gantt
 from sweep.report.figures.heatmap import activation_by_initializer
 from sweep.report.figures.history import history, pareto
 from sweep.report.figures.momentum import momentum
 from sweep.report.figures.options import batch_norm, dropout
 from sweep.report.figures.overview import effects_chart, importance_chart, importances
 from sweep.report.figures.parallel import parallel_coordinates
+from sweep.report.figures.rank import rank
 from sweep.report.figures.style import Chart
 from sweep.report.frames import StudyFrames
 
@@ -26,14 +28,16 @@ def dashboard_charts(frames: StudyFrames) -> tuple[Chart, ...]:
 
 def report_charts(frames: StudyFrames, study: optuna.Study) -> tuple[Chart, ...]:
     """All figures of the report, the most general first."""
-    strongest = effects(frames)["setting"]
-    first = None if strongest.empty else str(strongest.iloc[0])
+    settings = list(dict.fromkeys(effects(frames)["setting"]))
+    first = settings[0] if settings else None
     return (
         history(frames),
         *((pareto(frames),) if len(frames.directions) > 1 else ()),
+        rank(frames, settings),
         learning_curves(frames, first),
         effects_chart(frames),
         importance_chart(frames, importances(study)),
         *dashboard_charts(frames),
+        gantt(frames),
         parallel_coordinates(frames),
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, String, Table, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, String, Table, cast, func, select
 
 from sweep.store.optuna_tables import USER_ATTRS
 from sweep.store.records import RETRY_OF, Outlook
@@ -34,6 +34,7 @@ Rows = list[dict[str, Any]]
 MOST_WORKERS: Final = 100
 MOST_RUNS: Final = 50
 MOST_MESSAGES: Final = 200
+MOST_IDS: Final = 1000
 _OF_TRIALS: Final = tuple(
     trials.c[name] for name in ("attempt", "worker", "epochs", "stop_reason", "error", "remark")
 )
@@ -127,11 +128,20 @@ def news(connection: Connection, study_id: int, seen: Seen, now: datetime) -> Ne
     )
 
 
+def _is_wanted(connection: Connection, study_id: int, seen: Seen) -> ColumnElement[bool]:
+    """Tells the trials that were made since and those that were open from all others."""
+    trial_id = optuna_trials.c.trial_id
+    is_new = (optuna_trials.c.study_id == study_id) & (trial_id > seen.trial_id)
+    found = connection.execute(select(trial_id).where(is_new).limit(MOST_IDS + 1)).scalars().all()
+    if len(found) > MOST_IDS:
+        return is_new | trial_id.in_(sorted(seen.open_trials))
+    # Ids alone, for which no database looks through all trials of the study.
+    return trial_id.in_(sorted({*found, *seen.open_trials}))
+
+
 def _trials(connection: Connection, study_id: int, seen: Seen, objectives: int) -> Rows:
     trial_id = optuna_trials.c.trial_id
-    is_wanted = (optuna_trials.c.study_id == study_id) & or_(
-        trial_id > seen.trial_id, trial_id.in_(sorted(seen.open_trials))
-    )
+    is_wanted = _is_wanted(connection, study_id, seen)
     query = (
         select(
             trial_id,

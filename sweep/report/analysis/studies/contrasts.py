@@ -190,7 +190,10 @@ def _one_search(studies: Sequence[str]) -> list[str]:
 
 
 def _reckoned(pool: Pool) -> list[str]:
-    shares = [float(pool.reckoned[pool.study == side].mean()) for side in (0, 1)]
+    counts = zip(
+        (pool.reckoned[pool.study == side].sum() for side in (0, 1)), pool.sizes, strict=True
+    )
+    shares = [float(reckoned) / max(1, size) for reckoned, size in counts]
     if max(shares) <= MOST_RECKONED:
         return []
     said = " and ".join(f"{share:.0%}" for share in shares)

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, String, case, cast, select
+from sqlalchemy import Connection, String, cast, select
 
 from sweep.store import queries
 from sweep.store.schema import epochs, optuna_trials, optuna_values, studies, trials
+from sweep.store.trial_rows import INFINITE, STATE_HERE
 
 Columns = Mapping[str, list[Any]]
 
@@ -35,7 +36,6 @@ _OF_EPOCHS: Final = tuple(
 )
 # So many rows are Python objects at a time; the rest are arrays already.
 _ROWS_AT_ONCE: Final = 20_000
-_INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _trials(
     query = (
         select(
             optuna_trials.c.number,
-            _state(),
+            STATE_HERE,
             optuna_trials.c.datetime_start.label("asked_at"),
             optuna_trials.c.datetime_complete.label("told_at"),
             trials.c.config,
@@ -145,13 +145,6 @@ def _trials(
     }
 
 
-def _state() -> ColumnElement[str]:
-    """Optuna's state; for Optuna a trial runs from the moment it was asked for."""
-    state = cast(optuna_trials.c.state, String(8))
-    never_started = (state == "RUNNING") & trials.c.trial_id.is_(None)
-    return case((never_started, "WAITING"), else_=state).label("state")
-
-
 def _values(connection: Connection, study_id: int, objectives: int) -> dict[int, list[float]]:
     """Objective values by number."""
     kind = cast(optuna_values.c.value_type, String(7))
@@ -163,5 +156,5 @@ def _values(connection: Connection, study_id: int, objectives: int) -> dict[int,
     values: dict[int, list[float]] = {}
     for number, objective, value, kind_name in connection.execute(query):
         known = values.setdefault(number, [float("nan")] * objectives)
-        known[objective] = _INFINITE.get(kind_name, value)
+        known[objective] = INFINITE.get(kind_name, value)
     return values

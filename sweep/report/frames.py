@@ -29,9 +29,9 @@ _TIMES = ("started", "ended")
 _WORKER_TEXTS = ("worker", "host", "device", "engine", "end_reason")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class StudyFrames:
-    """A study as figures need it.
+    """A study as figures need it, read once: equal to itself alone.
 
     Attributes:
         study: Name of the study.

@@ -27,7 +27,7 @@ from sweep.store.schema import (
     workers,
 )
 from sweep.store.spending import outlook
-from sweep.store.tables import INFINITE, state_or_waiting
+from sweep.store.trial_rows import INFINITE, STATE_HERE
 
 Rows = list[dict[str, Any]]
 
@@ -146,7 +146,7 @@ def _trials(connection: Connection, study_id: int, seen: Seen, objectives: int) 
         select(
             trial_id,
             optuna_trials.c.number,
-            state_or_waiting(),
+            STATE_HERE,
             func.coalesce(trials.c.started_at, optuna_trials.c.datetime_start).label("started"),
             func.coalesce(trials.c.ended_at, optuna_trials.c.datetime_complete).label("ended"),
             *_OF_TRIALS,

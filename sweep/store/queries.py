@@ -1,28 +1,15 @@
 """Readers: each a fixed number of statements, however many trials there are.
 
-Parameters, states and values of a study's trials come from Optuna's API, which alone knows how
-they are encoded. To list all studies that would load every trial of every study, so the counts by
-state and the best values are read from Optuna's `trials` and `trial_values` with SQL: columns that
-did not change since Optuna 3, in tables whose version is checked when the store is opened.
+Optuna's API would load every trial of every study, so the counts by state and the best values
+are read from Optuna's `trials` and `trial_values` with SQL: columns that did not change since
+Optuna 3, in tables whose version is checked when the store is opened.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Row,
-    String,
-    case,
-    cast,
-    distinct,
-    func,
-    select,
-)
+from sqlalchemy import Connection, case, distinct, func, select
 
 from sweep.store.optuna_tables import TRIALS, USER_ATTRS
 from sweep.store.records import RETRY_OF
@@ -37,16 +24,8 @@ from sweep.store.schema import (
     trials,
     workers,
 )
+from sweep.store.trial_rows import STATE, STATE_HERE
 from sweep.trial import StopReason
-
-# PostgreSQL has a type for Optuna's states, which it does not compare with texts.
-_STATE = cast(optuna_trials.c.state, String(8))
-_LONG = ("traceback", "log")
-_BRIEF_COLUMNS = tuple(
-    column
-    for column in trials.columns
-    if column.name not in _LONG and column.name not in ("trial_id", "study_id")
-)
 
 
 def study_rows(connection: Connection) -> list[dict[str, Any]]:
@@ -79,13 +58,11 @@ def study_rows(connection: Connection) -> list[dict[str, Any]]:
 
 def _counts_by_state(connection: Connection) -> dict[int, dict[str, int]]:
     counts: dict[int, dict[str, int]] = defaultdict(dict)
-    never_started = (_STATE == "RUNNING") & trials.c.trial_id.is_(None)
-    state = case((never_started, "WAITING"), else_=_STATE).label("state")
     query = (
-        select(optuna_trials.c.study_id, state, func.count())
+        select(optuna_trials.c.study_id, STATE_HERE, func.count())
         .join(trials, trials.c.trial_id == optuna_trials.c.trial_id, isouter=True)
-        .group_by(optuna_trials.c.study_id, state)
-        .order_by(state)
+        .group_by(optuna_trials.c.study_id, STATE_HERE)
+        .order_by(STATE_HERE)
     )
     for study_id, state, count in connection.execute(query):
         counts[study_id][state] = count
@@ -116,7 +93,7 @@ def best_trials(connection: Connection) -> dict[int, tuple[int, float]]:
         .join(optuna_trials, optuna_trials.c.trial_id == trials.c.trial_id)
         .join(optuna_values, optuna_values.c.trial_id == trials.c.trial_id)
         .where(
-            _STATE == "COMPLETE",
+            STATE == "COMPLETE",
             optuna_values.c.objective == 0,
             optuna_values.c.value.is_not(None),
             trials.c.stop_reason != StopReason.DIVERGED,
@@ -142,67 +119,6 @@ def _latest_activity(connection: Connection) -> dict[int, list[datetime]]:
         for study_id, *times in connection.execute(query):
             latest[study_id].extend(time for time in times if time is not None)
     return latest
-
-
-def trial_rows(
-    connection: Connection, study_id: int, frozen_trials: list[FrozenTrial]
-) -> list[dict[str, Any]]:
-    """Optuna's trials joined with ours, without traceback and log, in the order given."""
-    wanted = trials.c.study_id == study_id
-    if len(frozen_trials) == 1:
-        wanted &= trials.c.number == frozen_trials[0].number
-    query = select(*_BRIEF_COLUMNS).where(wanted)
-    ours = {row.number: row for row in connection.execute(query)}
-    trained = _epochs_trained(connection, wanted)
-    return [_trial_row(frozen, ours.get(frozen.number), trained) for frozen in frozen_trials]
-
-
-def _epochs_trained(connection: Connection, wanted: ColumnElement[bool]) -> dict[int, int]:
-    """Epochs so far, by number, of those of the trials wanted that did not end."""
-    query = (
-        select(trials.c.number, func.max(epochs.c.epoch))
-        .join(epochs, epochs.c.trial_id == trials.c.trial_id)
-        .where(wanted, trials.c.epochs.is_(None))
-        .group_by(trials.c.number)
-    )
-    return {number: epoch for number, epoch in connection.execute(query)}
-
-
-def _trial_row(
-    frozen: FrozenTrial, ours: Row[Any] | None, trained: Mapping[int, int]
-) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(column.name for column in _BRIEF_COLUMNS)
-    row |= {} if ours is None else ours._asdict()
-    started, ended = row.pop("started_at"), row.pop("ended_at")
-    state, asked = frozen.state, frozen.datetime_start
-    if state is TrialState.RUNNING and ours is None:
-        # For Optuna a trial runs from the moment it was asked for.
-        state, asked = TrialState.WAITING, None
-    return row | {
-        "number": frozen.number,
-        "state": state.name,
-        "values": frozen.values,
-        "params": dict(frozen.params),
-        "user_attrs": dict(frozen.user_attrs),
-        "config": row["config"] or {},
-        "epochs": row["epochs"] if row["epochs"] is not None else trained.get(frozen.number, 0),
-        "started": started or _aware(asked),
-        "ended": ended or _aware(frozen.datetime_complete),
-    }
-
-
-def _aware(time: datetime | None) -> datetime | None:
-    """One of Optuna's times, which are local and naive once loaded, in UTC."""
-    return None if time is None else time.astimezone(UTC)
-
-
-def trial_texts(connection: Connection, study_id: int, number: int) -> dict[str, str | None]:
-    """Traceback and log of a trial."""
-    query = select(*(trials.c[name] for name in _LONG)).where(
-        trials.c.study_id == study_id, trials.c.number == number
-    )
-    row = connection.execute(query).one_or_none()
-    return dict.fromkeys(_LONG) if row is None else row._asdict()
 
 
 def epoch_rows(connection: Connection, study_id: int, number: int | None) -> list[dict[str, Any]]:

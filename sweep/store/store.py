@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage, RDBStorage, get_storage
-from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection
 
 from sweep.errors import NotFoundError, StoreError
@@ -25,6 +24,7 @@ from sweep.store.run import StudyRun
 from sweep.store.share import StudyShare
 from sweep.store.spending import outlook
 from sweep.store.tables import StudyTables, study_tables
+from sweep.store.trial_rows import trial_rows, trial_texts
 
 Result = TypeVar("Result")
 Rows = list[dict[str, Any]]
@@ -245,10 +245,8 @@ class Store:
             and has not started is WAITING, though RUNNING for Optuna; its `config` is empty and
             its `started` None. Times are aware; `epochs` grows while a trial runs.
         """
-        states = (TrialState.FAIL,) if failed_only else None
         return self._read(
-            study,
-            lambda c, study_id: queries.trial_rows(c, study_id, self._frozen(study_id, states)),
+            study, lambda c, study_id: trial_rows(c, study_id, failed_only=failed_only)
         )
 
     def tables(self, study: str) -> StudyTables:
@@ -263,17 +261,14 @@ class Store:
         """
 
         def read(connection: Connection, study_id: int) -> dict[str, Any]:
-            try:
-                trial_id = self._trial_id(study_id, number)
-            except KeyError:
+            rows = trial_rows(connection, study_id, number=number)
+            if not rows:
                 raise NotFoundError(
                     f"there is no trial {number}",
                     where=f"study {study} in {self.safe_url}",
                     next_step=f"`sweep trials {study}` lists them",
-                ) from None
-            frozen = self.optuna_storage.get_trial(trial_id)
-            (row,) = queries.trial_rows(connection, study_id, [frozen])
-            return row | queries.trial_texts(connection, study_id, number)
+                )
+            return rows[0] | trial_texts(connection, study_id, number)
 
         return self._read(study, read)
 
@@ -341,14 +336,6 @@ class Store:
         if study_id is None:
             raise studies.unknown_study(name, studies.names(connection), self.safe_url)
         return study_id
-
-    def _trial_id(self, study_id: int, number: int) -> int:
-        return self.optuna_storage.get_trial_id_from_study_id_trial_number(study_id, number)
-
-    def _frozen(
-        self, study_id: int, states: tuple[TrialState, ...] | None = None
-    ) -> list[FrozenTrial]:
-        return self.optuna_storage.get_all_trials(study_id, deepcopy=False, states=states)
 
     def _driven(self, study: str, holder: Holder) -> StoreError:
         who, next_step = "a process that has just started", "wait for it, or end it with Ctrl-C"

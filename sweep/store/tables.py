@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Float, String, case, cast, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Float, String, cast, extract, func, select
 
 from sweep.store import queries
 from sweep.store.schema import epochs, optuna_trials, optuna_values, studies, trials
+from sweep.store.trial_rows import INFINITE, STATE_HERE
 
 Columns = Mapping[str, list[Any]]
 
@@ -37,8 +38,6 @@ _OF_EPOCHS: Final = tuple(
 _ROWS_AT_ONCE: Final = 20_000
 # Days from the beginning of SQLite's calendar to 1970.
 _JULIAN_1970: Final = 2440587.5
-INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
-"""Values that Optuna keeps as a kind, not as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +128,7 @@ def _trials(
     query = (
         select(
             optuna_trials.c.number,
-            state_or_waiting(),
+            STATE_HERE,
             optuna_trials.c.datetime_start.label("asked_at"),
             optuna_trials.c.datetime_complete.label("told_at"),
             trials.c.config,
@@ -162,13 +161,6 @@ def _trials(
         "started": [ours or theirs for ours, theirs in zip(started, asked, strict=True)],
         "ended": [ours or theirs for ours, theirs in zip(ended, told, strict=True)],
     }
-
-
-def state_or_waiting() -> ColumnElement[str]:
-    """Optuna's state; for Optuna a trial runs from the moment it was asked for."""
-    state = cast(optuna_trials.c.state, String(8))
-    never_started = (state == "RUNNING") & trials.c.trial_id.is_(None)
-    return case((never_started, "WAITING"), else_=state).label("state")
 
 
 def _values(connection: Connection, study_id: int, objectives: int) -> dict[int, list[float]]:

@@ -302,6 +302,33 @@ class StoreContract:
             alone = store.trial_row("quickstart", row["number"])
             assert {key: alone[key] for key in row} == row
 
+    def test_rows_hold_what_optunas_interface_tells(self, store: Store, run: StudyRun) -> None:
+        for value in (0.1 + 0.2, -math.inf):
+            trial = start(run, activation="relu")
+            trial.suggest_categorical("activation", [None, "relu", 3])
+            trial.suggest_int("depth", 1, 20)
+            trial.set_user_attr("from", {"elsewhere": [1, None]})
+            end(run, result(trial.number))
+            run.study.tell(trial, value)
+        fail(run)
+        pruned = start(run)
+        run.study.tell(pruned, state=TrialState.PRUNED)
+        start(run)
+        run.study.enqueue_trial({"depth": 3}, user_attrs={"retry_of": 1})
+        rows = store.trial_rows("quickstart")
+        frozen = store.load_study("quickstart").get_trials()
+        assert len({trial.state for trial in frozen}) == 5
+        for row, trial in zip(rows, frozen, strict=True):
+            told = (trial.number, trial.state.name, trial.values, trial.params, trial.user_attrs)
+            names = ("number", "state", "values", "params", "user_attrs")
+            assert tuple(row[name] for name in names) == told
+            assert list(row["params"]) == list(trial.params)
+            if trial.state != TrialState.PRUNED:
+                continue
+            # Of a pruned trial, as told here, only Optuna knows the end; its times are local.
+            assert trial.datetime_complete is not None
+            assert row["ended"] == trial.datetime_complete.astimezone(UTC)
+
     @pytest.mark.parametrize("number", [-1, 1, 10**6])
     def test_a_trial_that_does_not_exist(self, store: Store, run: StudyRun, number: int) -> None:
         complete(run, 0.5)

@@ -18,6 +18,8 @@ LEAST_BLOCKS = 2
 MATCHED_SHARE = 0.5
 # So many trials for each column that is held fixed.
 TRIALS_PER_COLUMN = 4
+# Of the squares of singular values.
+SPREAD_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,5 +220,6 @@ def _weights(x: Floats, means: Floats, values: Floats, units: Ints, sizes: Float
 
 def _spreads(x: Floats, wanted: Floats) -> Floats:
     """Variances of contrasts under even noise of variance 1."""
-    found = np.linalg.pinv(x, rcond=1e-6)
-    return np.asarray(((wanted @ found) ** 2).sum(axis=1))
+    squares, vectors = np.linalg.eigh(x.T @ x)
+    kept = squares > SPREAD_TOLERANCE * squares.max(initial=0.0)
+    return np.asarray(((wanted @ vectors[:, kept]) ** 2 / squares[kept]).sum(axis=1))

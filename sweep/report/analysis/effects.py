@@ -37,6 +37,7 @@ from sweep.report.analysis.compare import Comparison, compare
 from sweep.report.analysis.design import Design, Setting, design_of
 from sweep.report.analysis.estimate import Floats, holm
 from sweep.report.analysis.levels import CONFIDENCE
+from sweep.report.analysis.once import once
 from sweep.report.analysis.pruned import completed_values
 from sweep.report.analysis.words import effect_sentence
 from sweep.report.frames import StudyFrames
@@ -67,6 +68,7 @@ COLUMNS: Final = (
 )
 
 
+@once
 def effects(frames: StudyFrames) -> pd.DataFrame:
     """Effect of every value of every setting that varied; see the module.
 

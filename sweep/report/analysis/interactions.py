@@ -19,6 +19,7 @@ from sweep.report.analysis.design import Design, Setting, combined, design_of
 from sweep.report.analysis.effects import records
 from sweep.report.analysis.estimate import Floats, Ints
 from sweep.report.analysis.levels import CONFIDENCE
+from sweep.report.analysis.once import once
 from sweep.report.analysis.pruned import completed_values
 from sweep.report.analysis.words import interaction_sentence
 from sweep.report.frames import StudyFrames
@@ -41,6 +42,7 @@ LEAST_FREE: Final = 10
 LEAST_IN_CELL: Final = 3
 
 
+@once
 def interactions(frames: StudyFrames) -> pd.DataFrame:
     """Pairs of settings, those that explain most beyond their separate effects first.
 

@@ -41,11 +41,28 @@ def group_means(values: pd.Series, groups: pd.Series) -> pd.DataFrame:
             "best": grouped.max(),
         }
     )
+    return _with_intervals(table)
+
+
+def column_means(values: pd.DataFrame) -> pd.DataFrame:
+    """Mean of each column, with its 95 % interval: as `group_means`, indexed by column."""
+    table = pd.DataFrame(
+        {
+            "count": values.count(),
+            "mean": values.mean(),
+            "std": values.std(),
+            "best": values.max(),
+        }
+    )
+    return _with_intervals(table)
+
+
+def _with_intervals(table: pd.DataFrame) -> pd.DataFrame:
     table = table[table["count"] > 0]
     count = table["count"].to_numpy(dtype=float)
     half = _t(count - 1) * table["std"].to_numpy(dtype=float) / np.sqrt(count)
-    table["low"], table["high"] = table["mean"] - half, table["mean"] + half
-    return table.drop(columns="std")
+    table = table.assign(low=table["mean"] - half, high=table["mean"] + half)
+    return table[["count", "mean", "best", "low", "high"]]
 
 
 def levels(trials: pd.DataFrame, name: str) -> pd.Series:

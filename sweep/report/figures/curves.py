@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.analysis.levels import LEAST_DRAWN, group_means, levels
+from sweep.report.analysis.levels import LEAST_DRAWN, column_means, levels
 from sweep.report.figures.style import (
     Chart,
     dash,
@@ -21,6 +21,9 @@ from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
 
 MOST_CURVES = 8
+# Points of all lines together, and of each.
+MOST_POINTS = 4000
+LEAST_POINTS, MOST_POINTS_EACH = 20, 100
 
 
 def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
@@ -77,12 +80,22 @@ def _traces(
     """The traces of all settings, and the setting that each belongs to."""
     traces: list[go.Scatter] = []
     owners: list[str] = []
+    shown = {name: group.value_counts().index[:MOST_CURVES] for name, group in groups.items()}
+    drawn = _thinned(curves, sum(map(len, shown.values())))
     for name, group in groups.items():
-        for index, level in enumerate(group.value_counts().index[:MOST_CURVES]):
-            pair = _band(curves[group == level], str(level), index)
+        for index, level in enumerate(shown[name]):
+            pair = _band(drawn[group == level], str(level), index)
             traces += pair
             owners += [name] * len(pair)
     return traces, owners
+
+
+def _thinned(curves: pd.DataFrame, lines: int) -> pd.DataFrame:
+    """Epochs, evenly spaced from the first to the last, that all lines together can bear."""
+    most = min(MOST_POINTS_EACH, max(LEAST_POINTS, MOST_POINTS // lines))
+    if curves.shape[1] <= most:
+        return curves
+    return curves.iloc[:, np.linspace(0, curves.shape[1] - 1, most).round().astype(int)]
 
 
 def _menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
@@ -111,8 +124,7 @@ def _curves(frames: StudyFrames) -> pd.DataFrame:
 
 def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
     """A line for the mean, and a band around it where there are enough trials."""
-    long = curves.melt(var_name="epoch", value_name="accuracy").dropna()
-    table = group_means(long["accuracy"], long["epoch"])
+    table = column_means(curves)
     colour = palette(index)
     line = go.Scatter(
         x=table.index.tolist(),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from sweep.report.figures.points import drawn_note
 from sweep.report.figures.style import (
     GREEN,
     OUTCOME_COLOURS,
@@ -17,6 +18,8 @@ from sweep.report.figures.style import (
 from sweep.report.frames import StudyFrames, pareto_mask, visible_range
 from sweep.report.text import escaped, metric, plural
 
+MOST_TRIALS = 1000
+
 
 def history(frames: StudyFrames) -> Chart:
     """The first objective by trial number, with the best so far as a line."""
@@ -26,16 +29,17 @@ def history(frames: StudyFrames) -> Chart:
     if trials.empty and not counts["failed"]:
         return Chart("history", empty(frames, title, "No trial has ended yet"), "No trial yet.")
     low, high = visible_range(trials)
-    shown = trials.assign(shown=trials["value"].clip(low, high))
+    incumbent = _incumbent(frames)
+    failed = frames.trials[frames.trials["outcome"] == "failed"]
+    shown = pd.concat(
+        [trials.assign(shown=trials["value"].clip(low, high)), failed.assign(shown=low)]
+    ).sort_values("number")
+    drawn = _thinned(shown, incumbent)
     traces = [
-        _outcome_trace(shown[shown["outcome"] == outcome], outcome)
-        for outcome in ("complete", "pruned", "diverged")
+        _outcome_trace(drawn[drawn["outcome"] == outcome], outcome, counts[outcome])
+        for outcome in ("complete", "pruned", "diverged", "failed")
         if counts[outcome]
     ]
-    failed = frames.trials[frames.trials["outcome"] == "failed"]
-    if len(failed):
-        traces.append(_outcome_trace(failed.assign(shown=low), "failed"))
-    incumbent = _incumbent(frames)
     if len(incumbent):
         traces.append(
             go.Scatter(
@@ -51,6 +55,7 @@ def history(frames: StudyFrames) -> Chart:
         frames,
         traces,
         title,
+        drawn_note(drawn, shown) if len(drawn) < len(shown) else "",
         xaxis={
             "title": {"text": "trial number"},
             "range": padded(0, int(frames.trials["number"].max()), 0.02),
@@ -61,7 +66,16 @@ def history(frames: StudyFrames) -> Chart:
     return Chart("history", figure, _history_text(frames, counts, name))
 
 
-def _outcome_trace(trials: pd.DataFrame, outcome: str) -> go.Scatter:
+def _thinned(trials: pd.DataFrame, incumbent: pd.DataFrame) -> pd.DataFrame:
+    """Of many trials some, evenly spaced by number, and each that was the best of its time."""
+    if len(trials) <= MOST_TRIALS:
+        return trials
+    is_drawn = trials["number"].isin(incumbent["number"]).to_numpy(copy=True)
+    is_drawn[np.linspace(0, len(trials) - 1, MOST_TRIALS).astype(int)] = True
+    return trials[is_drawn]
+
+
+def _outcome_trace(trials: pd.DataFrame, outcome: str, count: int) -> go.Scatter:
     errors = outcome == "failed"
     return go.Scatter(
         x=trials["number"].tolist(),
@@ -70,7 +84,7 @@ def _outcome_trace(trials: pd.DataFrame, outcome: str) -> go.Scatter:
         if errors
         else numbers(trials["value"]),
         mode="markers",
-        name=f"{outcome} ({len(trials)})",
+        name=f"{outcome} ({count})",
         marker={
             "color": OUTCOME_COLOURS[outcome],
             "symbol": OUTCOME_SYMBOLS[outcome],
@@ -82,10 +96,13 @@ def _outcome_trace(trials: pd.DataFrame, outcome: str) -> go.Scatter:
 
 
 def _incumbent(frames: StudyFrames) -> pd.DataFrame:
+    """The trials that were better than all before them, and the last one to end the line."""
     complete = frames.trials[frames.trials["outcome"] == "complete"]
     best = complete["value"].cummax() if frames.maximize else complete["value"].cummin()
     steps = complete.assign(value=best).dropna(subset=["value"])
-    return steps[["number", "value"]]
+    rises = steps["value"].diff() != 0.0
+    rises.iloc[-1:] = True
+    return steps.loc[rises, ["number", "value"]]
 
 
 def _history_text(frames: StudyFrames, counts: dict[str, int], name: str) -> str:

@@ -55,8 +55,9 @@ def parallel_coordinates(frames: StudyFrames) -> Chart:
 
 def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) -> Chart:
     name = metric(frames.metrics[0])
-    drawn = trials.sort_values("value", ascending=not frames.maximize, kind="stable")
-    drawn = drawn.head(MOST_LINES)
+    ranked = trials.sort_values("value", ascending=not frames.maximize, kind="stable")
+    places = np.linspace(0, len(ranked) - 1, min(len(ranked), MOST_LINES)).astype(int)
+    drawn = ranked.iloc[places]
     axes = [_axis(drawn, setting) for setting in settings]
     low, high = visible_range(drawn)
     value = (drawn["value"].clip(low, high) - low) / (high - low)
@@ -85,7 +86,7 @@ def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) ->
         frames,
         traces,
         "Parallel coordinates",
-        f"{plural(len(drawn), 'trial')}; click or double-click a fifth in the legend to choose",
+        f"{_count(drawn, trials)}; click or double-click a fifth in the legend to choose",
         xaxis={
             "tickvals": list(range(len(axes))),
             "ticktext": [s.replace("_", "<br>") for s in settings] + [name.replace(" ", "<br>")],
@@ -102,11 +103,17 @@ def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) ->
         legend={"traceorder": "reversed"},
     )
     text = (
-        f"Each of {plural(len(drawn), 'line')} is a trial, from {settings[0]} on the left to its "
+        f"Each line is a trial ({_count(drawn, trials)}), from {settings[0]} on the left to its "
         f"{name} on the right; the best fifth is blue, the worst vermillion, and what has no "
         f"effect in a trial lies at the bottom."
     )
     return Chart("parallel", figure, text, wide=True)
+
+
+def _count(drawn: pd.DataFrame, trials: pd.DataFrame) -> str:
+    if len(drawn) == len(trials):
+        return plural(len(trials), "trial")
+    return f"{len(drawn)} of {len(trials):,} trials, evenly from best to worst"
 
 
 def _lines(heights: np.ndarray[Any, Any], trials: pd.Series, index: int) -> go.Scatter:

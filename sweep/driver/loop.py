@@ -277,15 +277,22 @@ class Loop:
 
     @property
     def _asks_ahead(self) -> bool:
-        """Whether a trial is to be asked for: the budget has one, and few are ready."""
-        wanted = min(self._unassigned, self._roster.ahead)
-        return len(self._ready) < wanted and not self._budget_is_spent and self.ending is None
+        """Whether trials are to be asked for: the budget has some, and few are ready."""
+        missing = self._missing
+        wanted = len(self._ready) + missing
+        # Several at once cost little more than one.
+        is_time = missing > 0 and missing >= min(wanted // 2, self._source.most_at_once)
+        return is_time and not self._budget_is_spent and self.ending is None
+
+    @property
+    def _missing(self) -> int:
+        """Trials that are to be ready beside those that are."""
+        return min(self._unassigned, self._roster.ahead) - len(self._ready)
 
     def _ask(self) -> None:
         with self._times.sampling:
             try:
-                wanted = min(self._unassigned, self._roster.ahead) - len(self._ready)
-                opened = self._source.next(wanted, self._busy)
+                opened = self._source.next(self._missing, self._busy)
             except BudgetSpentError:
                 # Another run was faster; when it fails to finish its trial, there is one more.
                 self._budget_is_spent = True

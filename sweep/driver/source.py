@@ -155,6 +155,11 @@ class TrialSource:
         return len(taken)
 
     @property
+    def most_at_once(self) -> int:
+        """How many trials are asked for at once, at most."""
+        return most_at_once(self._spec)
+
+    @property
     def has_left(self) -> bool:
         """Whether trials that were taken over wait."""
         return bool(self._left)
@@ -190,7 +195,7 @@ class TrialSource:
             return self._open([self._next_combination()])
         if waiting:
             return self._open([self._study.ask()])
-        count = self._run.reserve(min(most, most_at_once(self._spec)))
+        count = self._run.reserve(min(most, self.most_at_once))
         return self._open([self._study.ask() for _ in range(count)])
 
     def _taken_up(self, left: FrozenTrial) -> OpenTrial:

@@ -173,8 +173,9 @@ def _problem(trial: LiveTrial, terms: Terms) -> Parts:
 
 def why(trial: LiveTrial, terms: Terms) -> str:
     """Why a trial did not train to its end, in a few words."""
+    pruner = terms.spec.pruner.name
     reasons = {
-        "pruned": f"the {terms.spec.pruner.name} pruner found it behind the others",
+        "pruned": f"behind the others, by the rule of the pruner `{pruner}`",
         "diverged": "loss or weights were no longer finite, or far too large",
         "failed": trial.error or "no reason was kept",
     }

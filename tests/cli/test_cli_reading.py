@@ -94,6 +94,7 @@ def test_a_study_that_runs_is_not_deleted(cli, one_study):
         ("no-trial", ["show", "99", "--study", "small"]),
         ("no-failure", ["retry", "0", "--study", "small"]),
         ("top-needs-directory", ["export", "small", "--top", "2"]),
+        ("report-twice", ["report", "small", "large", "small"]),
     ],
 )
 def test_errors_about_studies_are_golden(cli, golden, two_studies, name, words):
@@ -169,6 +170,14 @@ def test_report(cli, one_study):
     outcome = cli("report", "-o", "page.html")
     assert (outcome.code, outcome.out) == (0, "wrote page.html\n")
     assert "small" in (one_study / "page.html").read_text()
+
+
+def test_report_of_several_studies(cli, two_studies):
+    outcome = cli("report", "small", "large", "-o", "page.html")
+    assert (outcome.code, outcome.out) == (0, "wrote page.html\n")
+    assert "large against small, all trials" in (two_studies / "page.html").read_text()
+    document = json.loads(cli("report", "small", "large", "--json").out)
+    assert document == {"studies": ["small", "large"], "report": "report.html"}
 
 
 def test_export_to_standard_output_and_files(cli, one_study):

@@ -8,6 +8,7 @@ corrected residuals as in HC3, Liu 1988) in which *any* pair reached as much (We
 1993).
 """
 
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any, Final
 
@@ -40,6 +41,9 @@ COLUMNS: Final = (
 DRAWS: Final = 499
 LEAST_FREE: Final = 10
 LEAST_IN_CELL: Final = 3
+# Squares so small are rounding: of all residuals, and of a direction beyond the additive model.
+NOTHING: Final = 1e-20
+BEYOND_TOLERANCE: Final = 1e-9
 
 
 @once
@@ -62,11 +66,9 @@ def interactions(frames: StudyFrames) -> pd.DataFrame:
     first = np.unique(units, return_index=True)[1]
     means = np.bincount(units, values) / np.bincount(units)
     additive = _additive(design, first)
-    free = len(first) - additive.shape[1]
     residuals = means - additive @ (additive.T @ means)
     pairs = list(combinations(design.settings.values(), 2))
-    spaces = [_product(one, two, first, additive) if free > 0 else None for one, two in pairs]
-    tests = _tests(residuals, additive, spaces, free)
+    tests = _tests(residuals, additive, pairs, first)
     total = float(((means - means.mean()) ** 2).sum())
     rows = []
     for (one, two), test in zip(pairs, tests, strict=True):
@@ -93,14 +95,11 @@ def _indicators(setting: Setting, first: Ints) -> Floats:
     return np.asarray(codes[:, None] == np.arange(len(setting.labels)), dtype=float)
 
 
-def _product(one: Setting, two: Setting, first: Ints, additive: Floats) -> Floats | None:
-    """A basis of the pair's products beyond the additive model; None if there is nothing."""
+def _products(one: Setting, two: Setting, first: Ints) -> Floats:
+    """Indicators of the combinations of levels that occur."""
     left, right = _indicators(one, first), _indicators(two, first)
     products = (left[:, :, None] * right[:, None, :]).reshape(len(first), -1)
-    products = products[:, products.sum(axis=0) > 0]
-    beyond = products - additive @ (additive.T @ products)
-    basis = _basis(beyond)
-    return basis if basis.shape[1] else None
+    return np.asarray(products[:, products.any(axis=0)])
 
 
 def _basis(columns: Floats) -> Floats:
@@ -108,10 +107,24 @@ def _basis(columns: Floats) -> Floats:
     return np.asarray(left[:, lengths > 1e-7 * max(1.0, lengths.max(initial=0.0))])
 
 
+def _mixing(products: Floats, additive: Floats) -> Floats:
+    """Mixes products into an orthonormal basis of what they hold beyond the additive model.
+
+    Their inner products suffice, so that the basis, as long as the study, is never made.
+    """
+    separate = additive.T @ products
+    squares, vectors = np.linalg.eigh(products.T @ products - separate.T @ separate)
+    kept = squares > BEYOND_TOLERANCE * max(1.0, squares.max(initial=0.0))
+    return np.asarray(vectors[:, kept] / np.sqrt(squares[kept]))
+
+
 def _tests(
-    residuals: Floats, additive: Floats, spaces: list[Floats | None], free: int
+    residuals: Floats, additive: Floats, pairs: Sequence[tuple[Setting, Setting]], first: Ints
 ) -> list[dict[str, float] | None]:
     """Sum of squares, its expectation and the corrected p of each pair; None if unknown."""
+    free = len(residuals) - additive.shape[1]
+    if free < LEAST_FREE or residuals @ residuals <= NOTHING:
+        return [None] * len(pairs)
     leverage = np.minimum((additive**2).sum(axis=1), 1.0 - 1e-9)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], (len(residuals), DRAWS))
     wild = signs * (residuals / (1.0 - leverage))[:, None]
@@ -119,15 +132,19 @@ def _tests(
     whole = (drawn**2).sum(axis=0)
     found: list[dict[str, float] | None] = []
     chances = []
-    for space in spaces:
-        rest = 0 if space is None else free - space.shape[1]
-        if space is None or rest < LEAST_FREE or whole[0] <= 1e-20:
+    for one, two in pairs:
+        products = _products(one, two, first)
+        mixing = _mixing(products, additive)
+        rank = mixing.shape[1]
+        rest = free - rank
+        if not rank or rest < LEAST_FREE:
             found.append(None)
             continue
-        squares = ((space.T @ drawn) ** 2).sum(axis=0)
+        # What was drawn holds nothing of the additive model.
+        squares = ((mixing.T @ (products.T @ drawn)) ** 2).sum(axis=0)
         noise = np.maximum(whole - squares, 1e-300) / rest
-        chances.append(fdtrc(space.shape[1], rest, squares / space.shape[1] / noise))
-        found.append({"squares": squares[0], "expected": space.shape[1] * noise[0]})
+        chances.append(fdtrc(rank, rest, squares / rank / noise))
+        found.append({"squares": squares[0], "expected": rank * noise[0]})
     if chances:
         least = np.min(chances, axis=0)[1:]
         known = [test for test in found if test is not None]

@@ -400,6 +400,40 @@ class EpochReport:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerInspection:
+    """One layer of a trained network; `sweep.engines.inspection` says how it is measured.
+
+    Attributes:
+        layer: From 1; the output layer is the last one.
+        mean: Mean of its outputs, over units and images.
+        std: Standard deviation of its outputs.
+        dead: Share of its units whose outputs hardly vary, 0 to 1.
+        gradient_norm: Norm of the loss's gradient with respect to its kernel.
+    """
+
+    layer: int
+    mean: float
+    std: float
+    dead: float
+    gradient_norm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """A trained network as it answers to some validation images; NaN where that is not finite.
+
+    Attributes:
+        layers: In order.
+        zero_weights: Share of the kernels' weights that are zero, 0 to 1.
+        inference_seconds: Wall time of a forward pass of the images on a core.
+    """
+
+    layers: tuple[LayerInspection, ...]
+    zero_weights: float
+    inference_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrialResult:
     """What is left of a trial after its last epoch.
 
@@ -417,6 +451,8 @@ class TrialResult:
         remark: A sentence about what was unusual in its training; empty if nothing was.
         checkpoint: Name of the checkpoint that an interrupted trial goes on from, if one was
             written when it was retired.
+        inspection: Of the network with the kept weights; None if it has not trained an epoch, or
+            if the weights are not finite.
     """
 
     number: int
@@ -430,6 +466,7 @@ class TrialResult:
     weights: str | None = None
     remark: str = ""
     checkpoint: str | None = None
+    inspection: Inspection | None = None
 
 
 def trial_seed(study_seed: int, number: int, replicate: int = 0) -> int:

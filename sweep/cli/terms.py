@@ -28,6 +28,8 @@ TRIAL_KEYS = (
     "epochs",
     "kept_epoch",
     "parameters",
+    "zero_weights",
+    "inference_seconds",
     "stop_reason",
     "remark",
     "error",

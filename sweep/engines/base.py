@@ -1,6 +1,7 @@
 """The contract of an engine: it trains a cohort of trials epoch by epoch."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -92,7 +93,8 @@ class Engine(ABC):
                 complete or absent, never partial.
 
         Returns:
-            The trial's result; `weights` is `save_to` if a file was written.
+            The trial's result; `weights` is `save_to` if a file was written, `inspection` what
+            the network with the kept weights makes of the first validation images.
 
         Raises:
             TrialError: No such trial is active.
@@ -109,3 +111,12 @@ class Engine(ABC):
             where=f"trial {number} on {self.device}",
             received=f"active: {self.active}",
         )
+
+
+def failed(what: str, tasks: Sequence[TrialTask], error: Exception) -> TrialError:
+    """The error of trials that something else made fail."""
+    return TrialError(
+        what,
+        where=", ".join(f"trial {task.number}, seed {task.seed}" for task in tasks),
+        received=f"{type(error).__name__}: {error}",
+    )

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import keras
 
-from sweep.data import DataRef, StatisticsKind, open_split, statistics
-from sweep.engines.base import Engine
+from sweep.data import DataRef, open_split
+from sweep.engines.base import Engine, failed
 from sweep.engines.checkpoint import Checkpoint, Owner
 from sweep.engines.device import configure_device
-from sweep.engines.fit import FittedTrial
+from sweep.engines.fit import FittedTrial, Weights
+from sweep.engines.inspection import Inspector
 from sweep.engines.memory import TrialMemory
 from sweep.engines.pipeline import ImageTensors, validation_batches
+from sweep.engines.scaling import Scaling
 from sweep.engines.weights import save_network
 from sweep.errors import CheckpointError, TrialError
 from sweep.network import build_network, portable_network
-from sweep.network.build import Statistics
-from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
+from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ class ReferenceEngine(Engine):
         self._train = ImageTensors.from_split(open_split(data, "train"))
         self._validation = ImageTensors.from_split(open_split(data, "validation"))
         self._validation_batches = validation_batches(self._validation)
-        self._statistics: dict[str, Statistics] = {}
+        self._scaling = Scaling(data)
+        self._inspector = Inspector(data, self._scaling)
         self._slot: FittedTrial | None = None
         self._memory = TrialMemory()
 
@@ -75,7 +77,7 @@ class ReferenceEngine(Engine):
                 task.config,
                 seed=task.seed,
                 steps_per_epoch=math.ceil(len(self._train) / task.config.batch_size),
-                statistics=self._scaling(task.config),
+                statistics=self._scaling.of(task.config),
                 classes=self._data.classes,
             )
             self._slot = FittedTrial(task, model, started)
@@ -86,7 +88,7 @@ class ReferenceEngine(Engine):
             raise
         except Exception as error:
             self.abandon()
-            raise _failed("the network cannot be built", task, error) from error
+            raise failed("the network cannot be built", [task], error) from error
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
         """Train one epoch and validate; see `Engine.run_epoch`."""
@@ -97,7 +99,7 @@ class ReferenceEngine(Engine):
             return (slot.run_epoch(self._train, self._validation_batches, self._move_on),)
         except Exception as error:
             self.abandon()
-            raise _failed("training broke", slot.task, error) from error
+            raise failed("training broke", [slot.task], error) from error
 
     def checkpoint(self, number: int) -> Checkpoint:
         """Copy all variables of network and optimizer; see `Engine.checkpoint`."""
@@ -105,11 +107,16 @@ class ReferenceEngine(Engine):
         return slot.checkpoint(self._owner(slot.task), self.device)
 
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
-        """Free the slot, and write the kept weights if asked to; see `Engine.retire`."""
+        """Inspect the kept weights, write them if asked to, free the slot; see `Engine.retire`."""
         slot = self._active(number)
         try:
+            weights = slot.kept_weights
+            has_trained = slot.course.epochs > 0
+            inspection = (
+                self._inspector.inspect(slot.task.config, weights) if has_trained else None
+            )
             if save_to is not None:
-                self._save(slot, save_to)
+                self._save(slot.task, weights, save_to)
             return TrialResult(
                 number=number,
                 reason=reason,
@@ -121,9 +128,11 @@ class ReferenceEngine(Engine):
                 device=self.device,
                 weights=None if save_to is None else str(save_to),
                 remark=slot.remark,
+                inspection=inspection,
             )
         except Exception as error:
-            raise _failed("the weights cannot be saved", slot.task, error) from error
+            what = "the kept weights cannot be inspected or saved"
+            raise failed(what, [slot.task], error) from error
         finally:
             self.abandon()
 
@@ -145,29 +154,12 @@ class ReferenceEngine(Engine):
     def _move_on(self) -> None:
         self.progress += 1
 
-    def _save(self, slot: FittedTrial, path: Path) -> None:
-        config = slot.task.config
+    def _save(self, task: TrialTask, weights: Weights, path: Path) -> None:
         model = portable_network(
-            config,
-            slot.kept_weights,
-            seed=slot.task.seed,
-            statistics=self._scaling(config),
+            task.config,
+            weights,
+            seed=task.seed,
+            statistics=self._scaling.of(task.config),
             classes=self._data.classes,
         )
         save_network(model, path)
-
-    def _scaling(self, config: TrialConfig) -> Statistics | None:
-        if config.scaling == "unit":
-            return None
-        kind: StatisticsKind = "feature" if config.scaling == "feature" else "channel"
-        if kind not in self._statistics:
-            self._statistics[kind] = statistics(self._data, kind)
-        return self._statistics[kind]
-
-
-def _failed(what: str, task: TrialTask, error: Exception) -> TrialError:
-    return TrialError(
-        what,
-        where=f"trial {task.number}, seed {task.seed}",
-        received=f"{type(error).__name__}: {error}",
-    )

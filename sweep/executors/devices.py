@@ -16,9 +16,11 @@ _log = logging.getLogger(__name__)
 _QUERY_SECONDS = 20.0
 _GPU_LINE = re.compile(r"^GPU (\d+): .*\(UUID: (GPU-[0-9a-f-]+)\)", re.MULTILINE)
 _GPU_UUID = re.compile(r"^GPU UUID:\s*(GPU-[0-9a-f-]+)", re.MULTILINE)
+# Numpy times trained networks, which must not depend on the cores beside a GPU.
+_ONE_NUMPY_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 _ONE_THREAD = {
+    **_ONE_NUMPY_THREAD,
     "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
@@ -45,7 +47,7 @@ class Device:
 
     def environment(self) -> dict[str, str]:
         """Variables that keep a process on this device, set before it loads anything."""
-        threads = {} if self.core is None else _ONE_THREAD
+        threads = _ONE_NUMPY_THREAD if self.core is None else _ONE_THREAD
         return {"CUDA_VISIBLE_DEVICES": self.visible, **threads}
 
 

@@ -1,4 +1,4 @@
-"""A study as pandas frames: one row a trial, one row an epoch, one row a worker."""
+"""A study as pandas frames: one row a trial, an epoch, a layer, a worker."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,15 @@ _BY_STATE = {
     "RUNNING": "running",
     "WAITING": "waiting",
 }
-_NUMBERS = ("seconds", "kept_epoch", "parameters", "attempt", "seed")
+_NUMBERS = (
+    "seconds",
+    "kept_epoch",
+    "parameters",
+    "zero_weights",
+    "inference_seconds",
+    "attempt",
+    "seed",
+)
 _TEXTS = ("stop_reason", "error", "engine", "worker", "device", "weights")
 _TIMES = ("started", "ended")
 _WORKER_TEXTS = ("worker", "host", "device", "engine", "end_reason")
@@ -41,6 +49,7 @@ class StudyFrames:
         directions: `maximize` or `minimize`, one for each objective.
         trials: See `trials_frame`.
         epochs: See `epochs_frame`.
+        layers: See `layers_frame`.
         workers: See `workers_frame`.
         runs: See `runs_frame`.
         spec: The resolved study file, YAML.
@@ -54,6 +63,7 @@ class StudyFrames:
     directions: tuple[str, ...]
     trials: pd.DataFrame
     epochs: pd.DataFrame
+    layers: pd.DataFrame
     workers: pd.DataFrame
     runs: pd.DataFrame
     spec: str
@@ -116,6 +126,7 @@ def assemble(tables: StudyTables) -> StudyFrames:
         directions=tables.directions,
         trials=trials_frame(tables, epochs),
         epochs=epochs,
+        layers=layers_frame(tables),
         workers=workers_frame(tables.workers),
         runs=runs_frame(tables.runs),
         spec=tables.spec,
@@ -130,9 +141,10 @@ def trials_frame(tables: StudyTables, epochs: pd.DataFrame) -> pd.DataFrame:
     diverged is `diverged`), `value` (first objective) and `value_2`, `value_3` (further ones),
     `accuracy` (validation accuracy of the kept epoch, of the last one if none was kept),
     `seconds_per_epoch` (median from the second epoch on: the first one compiles),
-    `trained_epochs`, `kept_epoch`, `parameters`, `seconds`, `seed`, `attempt`, `engine`, `worker`,
-    `device`, `stop_reason`, `error`, `weights`, `started`, `ended` (UTC), and one column for each
-    field of `TrialConfig`. What is unknown is NaN, NaT or None.
+    `trained_epochs`, `kept_epoch`, `parameters`, `zero_weights` (share of the kernels' weights),
+    `inference_seconds` (of 128 images on a core, by numpy), `seconds`, `seed`, `attempt`,
+    `engine`, `worker`, `device`, `stop_reason`, `error`, `weights`, `started`, `ended` (UTC), and
+    one column for each field of `TrialConfig`. What is unknown is NaN, NaT or None.
     """
     rows = tables.trials
     columns: dict[str, Any] = {
@@ -163,6 +175,18 @@ def epochs_frame(tables: StudyTables) -> pd.DataFrame:
     microseconds = np.round(tables.epochs["reported"] * 1e3).astype(np.int64) * 1000
     reported = pd.Series(microseconds.astype("datetime64[us]")).dt.tz_localize("UTC")
     return pd.DataFrame({**tables.epochs, "reported": reported})
+
+
+def layers_frame(tables: StudyTables) -> pd.DataFrame:
+    """One row for each layer of each network that was inspected, by number and layer.
+
+    The kept weights on the first 128 validation images, as `sweep.engines.inspection` says.
+
+    Columns: `number`, `layer` (from 1; the output layer is the last one), `mean` and `std` of its
+    outputs, `dead` (share of its units that let nothing pass), `gradient_norm` (of the loss, with
+    respect to its kernel); what was not finite is NaN.
+    """
+    return pd.DataFrame(dict(tables.layers))
 
 
 def workers_frame(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -29,6 +29,7 @@ class LoadedStudy:
         study: One row: see `sweep.report.frames.studies_frame`.
         trials: One row a trial: see `sweep.report.frames.trials_frame`.
         epochs: One row an epoch: see `sweep.report.frames.epochs_frame`.
+        layers: One row a layer of a trial's network: see `sweep.report.frames.layers_frame`.
         workers: One row a worker process: see `sweep.report.frames.workers_frame`.
     """
 
@@ -38,6 +39,7 @@ class LoadedStudy:
         self.study = study
         self.trials = frames.trials
         self.epochs = frames.epochs
+        self.layers = frames.layers
         self.workers = frames.workers
         self._frames = frames
 
@@ -74,6 +76,7 @@ class LoadedStudy:
             "study": self.study,
             "trials": self.trials,
             "epochs": self.epochs,
+            "layers": self.layers,
             "workers": self.workers,
             "effects": self.effects,
             "interactions": self.interactions,

@@ -61,4 +61,17 @@ JOIN trials o ON o.trial_id = t.trial_id
 WHERE s.name = 'quickstart' AND (o.state = 'FAIL' OR t.stop_reason = 'diverged')
 ORDER BY t.number;
 """,
+    "Dead units and gradients layer by layer, by activation": """\
+SELECT t.config ->> 'activation' AS activation,
+       l.layer,
+       count(*) AS trials,
+       avg(l.dead) AS dead,
+       avg(l.gradient_norm) AS gradient_norm
+FROM sweep_studies s
+JOIN sweep_trials t ON t.study_id = s.study_id
+JOIN sweep_layers l ON l.trial_id = t.trial_id
+WHERE s.name = 'quickstart'
+GROUP BY 1, 2
+ORDER BY 1, 2;
+""",
 }

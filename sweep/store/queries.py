@@ -15,6 +15,7 @@ from sweep.store.optuna_tables import TRIALS, USER_ATTRS
 from sweep.store.records import RETRY_OF
 from sweep.store.schema import (
     epochs,
+    layers,
     leases,
     logs,
     optuna_trials,
@@ -131,6 +132,17 @@ def epoch_rows(connection: Connection, study_id: int, number: int | None) -> lis
     )
     if number is not None:
         query = query.where(trials.c.number == number)
+    return [row._asdict() for row in connection.execute(query)]
+
+
+def layer_rows(connection: Connection, study_id: int, number: int) -> list[dict[str, Any]]:
+    """The layers of a trained network, in order."""
+    query = (
+        select(*(c for c in layers.columns if c.name != "trial_id"))
+        .join(trials, trials.c.trial_id == layers.c.trial_id)
+        .where(trials.c.study_id == study_id, trials.c.number == number)
+        .order_by(layers.c.layer)
+    )
     return [row._asdict() for row in connection.execute(query)]
 
 

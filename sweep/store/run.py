@@ -193,7 +193,7 @@ class StudyRun:
 
         def write(connection: Connection, held: Collection[int]) -> None:
             if held:
-                writers.trial_ended(connection, self._study_id, result, worker)
+                writers.trial_ended(connection, self._study_id, trial_id, result, worker)
 
         self._note([trial_id], write)
 

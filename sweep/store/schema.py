@@ -1,7 +1,7 @@
 """Our tables. Optuna's stay the truth for parameters, states and values; ours hold the rest.
 
-A trial's row goes when Optuna deletes the trial, and its epochs with it: every table hangs on
-Optuna's by foreign keys that cascade. A change here needs a revision in `migrations/versions`.
+A trial's row goes when Optuna deletes the trial, and its epochs and layers with it: every table
+hangs on Optuna's by foreign keys that cascade. A change needs a revision in `migrations/versions`.
 """
 
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 VERSION_TABLE: Final = "sweep_alembic_version"
 
 
@@ -176,6 +176,12 @@ trials = Table(
     Column("remark", Text, comment="what was unusual in its training, a sentence"),
     Column("checkpoint", Text, comment="name of the checkpoint that it would go on from"),
     Column("checkpoint_epoch", Integer, comment="last epoch before that checkpoint"),
+    Column(
+        "inference_seconds",
+        Float(53),
+        comment="wall time of a forward pass of 128 images on one core, by numpy",
+    ),
+    Column("zero_weights", Float(53), comment="share of kernel weights that are zero, 0 to 1"),
     UniqueConstraint("study_id", "number", name="uq_sweep_trials_study_id_number"),
     comment="how each trial was trained and ended; one row per trial, of its last attempt",
 )
@@ -211,6 +217,31 @@ epochs = Table(
     ),
     *_epoch_columns(primary_key=True),
     comment="learning curves; one row per trial and epoch",
+)
+
+layers = Table(
+    "sweep_layers",
+    metadata,
+    Column(
+        "trial_id",
+        ForeignKey("sweep_trials.trial_id", ondelete="CASCADE"),
+        primary_key=True,
+        comment="Optuna's id of the trial",
+    ),
+    Column(
+        "layer",
+        Integer,
+        primary_key=True,
+        nullable=False,
+        autoincrement=False,
+        comment="from 1; the output layer is the last one",
+    ),
+    Column("mean", Float(53), comment="mean of its outputs over units and validation images"),
+    Column("std", Float(53), comment="standard deviation of its outputs"),
+    Column("dead", Float(53), comment="share of its units that let nothing pass, 0 to 1"),
+    Column("gradient_norm", Float(53), comment="norm of the loss's gradient of its kernel"),
+    comment="the layers of trained networks with the kept weights, on 128 validation images; one "
+    "row per trial and layer, numbers NULL where they were not finite",
 )
 
 workers = Table(
@@ -334,4 +365,15 @@ agents = Table(
     comment="processes that serve studies; one row per device and process",
 )
 
-OUR_TABLES: Final = (studies, trials, epochs, workers, logs, runs, leases, late_epochs, agents)
+OUR_TABLES: Final = (
+    studies,
+    trials,
+    epochs,
+    layers,
+    workers,
+    logs,
+    runs,
+    leases,
+    late_epochs,
+    agents,
+)

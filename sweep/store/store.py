@@ -250,7 +250,7 @@ class Store:
         )
 
     def tables(self, study: str) -> StudyTables:
-        """Trials, epochs and workers of a study column by column, fit for 10,000 trials."""
+        """Trials, epochs, layers and workers of a study by column, fit for 10,000 trials."""
         return self._read(study, study_tables)
 
     def trial_row(self, study: str, number: int) -> dict[str, Any]:
@@ -275,6 +275,15 @@ class Store:
     def epoch_rows(self, study: str, number: int | None = None) -> Rows:
         """The learning curves of all trials, or of one, by number and epoch."""
         return self._read(study, lambda c, study_id: queries.epoch_rows(c, study_id, number))
+
+    def layer_rows(self, study: str, number: int) -> Rows:
+        """The layers of a trial's network with the kept weights, empty if it was not inspected.
+
+        Returns:
+            Rows with `layer`, `mean`, `std`, `dead`, `gradient_norm`; see
+            `sweep.engines.inspection.inspector.Inspector`.
+        """
+        return self._read(study, lambda c, study_id: queries.layer_rows(c, study_id, number))
 
     def worker_rows(self, study: str) -> Rows:
         """The processes of all workers; those alive have no `ended_at`."""

@@ -1,20 +1,20 @@
-"""A whole study column by column, for frames: five statements, however many trials there are.
+"""A whole study column by column, for frames: seven statements, however many trials there are.
 
 Optuna's API loads a trial as an object with each of its intermediate values, which takes minutes
 where this takes seconds. States, values and times are read from Optuna's tables with SQL: columns
 that did not change since Optuna 3, in tables whose version is checked when the store is opened.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Float, String, cast, extract, func, select
+from sqlalchemy import ColumnElement, Connection, Float, String, Table, cast, extract, func, select
 
 from sweep.store import queries
-from sweep.store.schema import epochs, optuna_trials, optuna_values, studies, trials
+from sweep.store.schema import epochs, layers, optuna_trials, optuna_values, studies, trials
 from sweep.store.trial_rows import INFINITE, STATE_HERE
 
 Columns = Mapping[str, list[Any]]
@@ -34,6 +34,7 @@ _OF_EPOCHS: Final = tuple(
         "seconds",
     )
 )
+_OF_LAYERS: Final = tuple(c for c in layers.columns if c.name != "trial_id")
 # So many rows are Python objects at a time; the rest are arrays already.
 _ROWS_AT_ONCE: Final = 20_000
 # Days from the beginning of SQLite's calendar to 1970.
@@ -58,6 +59,8 @@ class StudyTables:
         epochs: An array for each column, by number and epoch; `number` and `epoch` are whole
             numbers, `reported` is in seconds since 1970 (UTC, to the millisecond), what was not
             finite is NaN.
+        layers: An array for each column, by number and layer; `number` and `layer` are whole
+            numbers, what was not finite is NaN.
         workers: A row for each worker process, in order of appearance.
         runs: A row for each run, in order of beginning: see `Store.run_rows`.
         fingerprint: Digest of the data and its splits, or `UNKNOWN_DATA`.
@@ -71,6 +74,7 @@ class StudyTables:
     directions: tuple[str, ...]
     trials: Columns
     epochs: Mapping[str, NDArray[Any]]
+    layers: Mapping[str, NDArray[Any]]
     workers: list[dict[str, Any]]
     runs: list[dict[str, Any]]
     fingerprint: str
@@ -80,7 +84,7 @@ def study_tables(connection: Connection, study_id: int) -> StudyTables:
     """Read a study that has a record."""
     record = connection.execute(select(studies).where(studies.c.study_id == study_id)).one()
     metrics = tuple(str(objective["metric"]) for objective in record.objectives)
-    epoch_columns = _epochs(connection, study_id)
+    epoch_columns = _arrays(connection, study_id, epochs, (*_OF_EPOCHS, _reported(connection)))
     return StudyTables(
         name=record.name,
         spec=record.spec,
@@ -90,26 +94,30 @@ def study_tables(connection: Connection, study_id: int) -> StudyTables:
         directions=tuple(str(objective["direction"]) for objective in record.objectives),
         trials=_trials(connection, study_id, len(metrics), epoch_columns),
         epochs=epoch_columns,
+        layers=_arrays(connection, study_id, layers, _OF_LAYERS),
         workers=queries.worker_rows(connection, study_id),
         runs=queries.run_rows(connection, study_id),
         fingerprint=record.data_fingerprint,
     )
 
 
-def _epochs(connection: Connection, study_id: int) -> dict[str, NDArray[Any]]:
+def _arrays(
+    connection: Connection, study_id: int, table: Table, columns: Sequence[ColumnElement[Any]]
+) -> dict[str, NDArray[Any]]:
+    """Columns of a table of numbers, of which trials have many rows; the first column sorts."""
     query = (
-        select(trials.c.number, *_OF_EPOCHS, _reported(connection))
-        .join(epochs, epochs.c.trial_id == trials.c.trial_id)
+        select(trials.c.number, *columns)
+        .join(table, table.c.trial_id == trials.c.trial_id)
         .where(trials.c.study_id == study_id)
-        .order_by(trials.c.number, epochs.c.epoch)
+        .order_by(trials.c.number, columns[0])
     )
     found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
     names = list(found.keys())
     parts = [np.empty((len(names), 0))]
     # NULL becomes NaN.
     parts += [np.array(list(zip(*rows, strict=True)), dtype=float) for rows in found.partitions()]
-    columns = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
-    return columns | {name: columns[name].astype(np.int64) for name in ("number", "epoch")}
+    arrays = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
+    return arrays | {name: arrays[name].astype(np.int64) for name in names[:2]}
 
 
 def _reported(connection: Connection) -> ColumnElement[float]:

@@ -1,7 +1,7 @@
-"""Writers of trials, epochs, workers, runs and messages, each inside the caller's transaction.
+"""Writers of trials with their epochs and layers, workers, runs and messages.
 
-Each may be run again over what it wrote: a row that is there already is replaced, and the times
-that tell rows apart are the caller's.
+Each writes inside the caller's transaction, and may be run again over what it wrote: a row that is
+there already is replaced, and the times that tell rows apart are the caller's.
 """
 
 import math
@@ -14,16 +14,17 @@ from sqlalchemy import Connection, Table, bindparam, delete, insert, select, upd
 
 from sweep.errors import StoreError
 from sweep.store.records import RUN_ENDED, TimeSplit
-from sweep.store.schema import epochs, late_epochs, logs, runs, trials, workers
-from sweep.trial import EpochReport, TrialResult, TrialTask
+from sweep.store.schema import epochs, late_epochs, layers, logs, runs, trials, workers
+from sweep.trial import EpochReport, LayerInspection, TrialResult, TrialTask
 
 
 def trial_started(
     connection: Connection, study_id: int, trial_id: int, task: TrialTask, worker: str
 ) -> None:
-    """Write a trial's row anew, and forget the epochs that it will train again."""
+    """Write a trial's row anew, and forget its layers and the epochs that it will train again."""
     was = epochs.c.trial_id == trial_id
     connection.execute(delete(epochs).where(was, epochs.c.epoch > task.checkpoint_epoch))
+    connection.execute(delete(layers).where(layers.c.trial_id == trial_id))
     row: dict[str, Any] = dict.fromkeys(trials.columns.keys()) | {
         "trial_id": trial_id,
         "study_id": study_id,
@@ -89,8 +90,10 @@ def _epoch_row(trial_id: int, report: EpochReport, reported_at: datetime) -> dic
     }
 
 
-def trial_ended(connection: Connection, study_id: int, result: TrialResult, worker: str) -> None:
-    """Complete the row of a trial that was started."""
+def trial_ended(
+    connection: Connection, study_id: int, trial_id: int, result: TrialResult, worker: str
+) -> None:
+    """Complete the row of a trial that was started, and add its layers."""
     values = {
         "worker": worker,
         "ended_at": _now(),
@@ -106,7 +109,20 @@ def trial_ended(connection: Connection, study_id: int, result: TrialResult, work
     }
     if result.checkpoint is not None:
         values |= {"checkpoint": result.checkpoint, "checkpoint_epoch": result.epochs}
+    if (found := result.inspection) is not None:
+        values |= {
+            "inference_seconds": found.inference_seconds,
+            "zero_weights": found.zero_weights,
+        }
     _update_trial(connection, study_id, result.number, values)
+    connection.execute(delete(layers).where(layers.c.trial_id == trial_id))
+    if found is not None:
+        connection.execute(insert(layers), [_layer_row(trial_id, layer) for layer in found.layers])
+
+
+def _layer_row(trial_id: int, layer: LayerInspection) -> dict[str, Any]:
+    numbers = {name: _finite(value) for name, value in asdict(layer).items()}
+    return numbers | {"trial_id": trial_id, "layer": layer.layer}
 
 
 def trial_failed(

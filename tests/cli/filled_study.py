@@ -8,12 +8,20 @@ from sweep.space import SearchSpace, space_hash
 from sweep.spec import dump_study, parse_study
 from sweep.store import Store
 from sweep.store.records import StudyRecord, TimeSplit
-from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask, trial_seed
+from sweep.trial import (
+    EpochReport,
+    Inspection,
+    LayerInspection,
+    StopReason,
+    TrialResult,
+    TrialTask,
+    trial_seed,
+)
 
 SPEC = """
 study: small
 data: {name: synthetic}
-fixed: {epochs: 4, depth: 3}
+fixed: {epochs: 4, depth: 9}
 search:
   activation: [relu, swish, selu]
   learning_rate: {low: 1.0e-5, high: 1.0, log: true}
@@ -36,6 +44,15 @@ SPLIT = TimeSplit(
     idle_seconds=4.5,
     sampling_seconds=3.0,
     storage_seconds=2.0,
+)
+
+INSPECTION = Inspection(
+    layers=tuple(
+        LayerInspection(layer, 0.1 / layer, 0.9**layer, 0.01 * (layer - 1), 10.0 ** (layer - 12))
+        for layer in range(1, 11)
+    ),
+    zero_weights=0.125,
+    inference_seconds=0.00321,
 )
 
 ENDED = (
@@ -108,6 +125,7 @@ def fill_run(run, spec):
                 engine="reference",
                 device="cpu:0",
                 remark=REMARK if activation == "swish" else "",
+                inspection=None if reason is StopReason.DIVERGED else INSPECTION,
             ),
             "cpu0",
         )

@@ -16,6 +16,8 @@ import pytest
 from sweep.data import DataRef, open_split
 from sweep.engines import Engine, make_engine
 from sweep.engines.checkpoint import Checkpoint
+from sweep.engines.inspection import Inspector
+from sweep.engines.scaling import Scaling
 from sweep.errors import CheckpointError, TrialError
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialTask
 
@@ -204,12 +206,30 @@ class EngineContract:
         assert accuracy == pytest.approx(kept.val_accuracy, abs=1e-6)
 
     @KERAS_READS_VARIABLES
+    def test_inspects_the_kept_weights(
+        self, engine: Engine, small_data: DataRef, tmp_path: Path
+    ) -> None:
+        trial = task(
+            depth=2, activation="prelu", batch_norm="before", scaling="channel", epochs=50,
+            early_stopping="val_accuracy", patience=2, learning_rate=0.003, label_smoothing=0.1,
+        )  # fmt: skip
+        train(engine, trial)
+        path = tmp_path / "trial.keras"
+        found = engine.retire(0, StopReason.EARLY_STOPPING, path).inspection
+        weights = keras.models.load_model(path).get_weights()
+        expected = Inspector(small_data, Scaling(small_data)).inspect(trial.config, weights)
+        assert found is not None
+        assert expected is not None
+        assert (found.layers, found.zero_weights) == (expected.layers, expected.zero_weights)
+        assert found.inference_seconds > 0.0
+
+    @KERAS_READS_VARIABLES
     def test_a_trial_may_be_retired_before_its_first_epoch(
         self, engine: Engine, tmp_path: Path
     ) -> None:
         engine.admit(task())
         result = engine.retire(0, StopReason.INTERRUPTED, tmp_path / "trial.keras")
-        assert (result.epochs, result.kept_epoch) == (0, 0)
+        assert (result.epochs, result.kept_epoch, result.inspection) == (0, 0, None)
         assert (tmp_path / "trial.keras").exists()
 
     def test_weights_that_cannot_be_saved_fail_the_trial_alone(
@@ -217,7 +237,7 @@ class EngineContract:
     ) -> None:
         (tmp_path / "file").write_text("in the way")
         engine.admit(task())
-        with pytest.raises(TrialError, match="cannot be saved") as caught:
+        with pytest.raises(TrialError, match="cannot be inspected or saved") as caught:
             engine.retire(0, StopReason.COMPLETED, tmp_path / "file" / "trial.keras")
         assert isinstance(caught.value.__cause__, OSError)
         assert engine.active == ()

@@ -63,7 +63,10 @@ def test_one_worker_for_each_gpu_or_more(monkeypatch: pytest.MonkeyPatch) -> Non
     assert [(d.worker, d.label, d.core) for d in found] == [
         (f"gpu{i}", f"gpu:{i}", None) for i in range(4)
     ]
-    assert found[3].environment() == {"CUDA_VISIBLE_DEVICES": UUIDS[3]}
+    assert found[3].environment() == {
+        "CUDA_VISIBLE_DEVICES": UUIDS[3],
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     assert [d.label for d in find_devices(6)][3:] == ["gpu:3", "gpu:0", "gpu:1"]
     assert [d.worker for d in find_devices(2)] == ["gpu0", "gpu1"]
 

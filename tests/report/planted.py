@@ -105,6 +105,7 @@ class Draw:
             directions=("maximize",),
             trials=trials,
             epochs=epochs,
+            layers=_EMPTY,
             workers=_EMPTY,
             runs=_EMPTY,
             spec="",

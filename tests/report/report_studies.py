@@ -16,7 +16,16 @@ from sweep.spec import dump_study, parse_study
 from sweep.store import Store, StudyRun
 from sweep.store.records import StudyRecord, TimeSplit
 from sweep.store.tables import StudyTables
-from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask, trial_seed
+from sweep.trial import (
+    EpochReport,
+    Inspection,
+    LayerInspection,
+    StopReason,
+    TrialConfig,
+    TrialResult,
+    TrialTask,
+    trial_seed,
+)
 
 QUALITY = {
     "relu": 0.05,
@@ -108,6 +117,30 @@ def simulate(number: int, config: TrialConfig) -> Outcome:
     return Outcome(config, tuple(reports), reason)
 
 
+def inspection_of(number: int, config: TrialConfig) -> Inspection:
+    """Signals and gradients that shrink or grow with depth as the activation makes them."""
+    chance = random.Random(f"layers {number}")
+    decay = {"sigmoid": 0.2, "tanh": 0.8, "relu": 0.75}.get(config.activation, 0.95)
+    decay = decay**0.3 if config.batch_norm != "none" else decay
+    layers = [
+        LayerInspection(
+            layer=layer,
+            mean=0.5 * (config.activation == "sigmoid") + chance.gauss(0, 0.03),
+            std=decay ** (layer / 2) * chance.uniform(0.8, 1.2),
+            dead=min(1.0, 0.02 * layer * chance.random()) if config.activation == "relu" else 0.0,
+            gradient_norm=0.1 * decay ** (config.depth - layer) * chance.uniform(0.5, 2.0),
+        )
+        for layer in range(1, config.depth + 1)
+    ]
+    output = LayerInspection(config.depth + 1, 0.1, 0.25, 0.0, 0.2)
+    return Inspection(
+        layers=(*layers, output),
+        zero_weights=0.3 * (config.l2 > 1e-3) * chance.random(),
+        inference_seconds=(0.003 + 0.001 * (config.batch_norm != "none"))
+        * chance.uniform(0.95, 1.1),
+    )
+
+
 def result_of(number: int, outcome: Outcome) -> TrialResult:
     return TrialResult(
         number=number,
@@ -118,6 +151,9 @@ def result_of(number: int, outcome: Outcome) -> TrialResult:
         seconds=sum(report.seconds for report in outcome.reports) + 1.5,
         engine="reference",
         device=f"cpu:{number % 2}",
+        inspection=None
+        if outcome.reason == StopReason.DIVERGED
+        else inspection_of(number, outcome.config),
     )
 
 
@@ -210,6 +246,8 @@ def trial_row(number: int, **changes: Any) -> dict[str, Any]:
         "epochs": 2,
         "kept_epoch": 2,
         "parameters": 1000,
+        "zero_weights": 0.0,
+        "inference_seconds": 0.003,
         "stop_reason": "completed",
         "error": None,
         "weights": None,
@@ -221,7 +259,17 @@ def trial_row(number: int, **changes: Any) -> dict[str, Any]:
 
 def failed_row(number: int, **changes: Any) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(
-        ("seconds", "kept_epoch", "parameters", "engine", "device", "stop_reason", "values")
+        (
+            "seconds",
+            "kept_epoch",
+            "parameters",
+            "zero_weights",
+            "inference_seconds",
+            "engine",
+            "device",
+            "stop_reason",
+            "values",
+        )
     )
     broken = {"state": "FAIL", "epochs": 0, "error": "ValueError: odd shape"}
     return trial_row(number, **(empty | broken | changes))
@@ -259,9 +307,18 @@ def run_row(started: float, ended: float | None, **changes: Any) -> dict[str, An
     return row | changes
 
 
+def layer_rows_of(
+    number: int, layers: int, **changes: float | None
+) -> list[dict[str, float | None]]:
+    """So many hidden layers, and the output layer."""
+    row: dict[str, float | None] = {"mean": 0.1, "std": 0.5, "dead": 0.0, "gradient_norm": 0.01}
+    return [{"number": number, "layer": n, **row, **changes} for n in range(1, layers + 2)]
+
+
 def frames_of(
     trial_rows: list[dict[str, Any]],
     epoch_rows: list[dict[str, Any]] | None = None,
+    layer_rows: list[dict[str, Any]] | None = None,
     *,
     metrics: tuple[str, ...] = ("val_accuracy",),
     directions: tuple[str, ...] = ("maximize",),
@@ -273,9 +330,6 @@ def frames_of(
     workers: Sequence[dict[str, Any]] = (),
 ) -> StudyFrames:
     keys = list(trial_row(0))
-    names = list(epoch_row(0, 1, 0.5))
-    epochs = sorted(epoch_rows or [], key=lambda row: (row["number"], row["epoch"]))
-    whole = ("number", "epoch")
     return assemble(
         StudyTables(
             name=name,
@@ -285,14 +339,19 @@ def frames_of(
             metrics=metrics,
             directions=directions,
             trials={key: [row[key] for row in trial_rows] for key in keys},
-            epochs={
-                name: np.array(
-                    [row[name] for row in epochs], dtype=int if name in whole else float
-                )
-                for name in names
-            },
+            epochs=arrays_of(epoch_rows or [], list(epoch_row(0, 1, 0.5))),
+            layers=arrays_of(layer_rows or [], list(layer_rows_of(0, 1)[0])),
             workers=[*workers],
             runs=list(runs),
             fingerprint=fingerprint,
         )
     )
+
+
+def arrays_of(rows: list[dict[str, Any]], names: list[str]) -> dict[str, Any]:
+    """Columns as the store gives them, sorted by the first two, which are whole numbers."""
+    rows = sorted(rows, key=lambda row: (row[names[0]], row[names[1]]))
+    return {
+        name: np.array([row[name] for row in rows], dtype=int if name in names[:2] else float)
+        for name in names
+    }

@@ -13,6 +13,7 @@ import pytest
 from optuna.trial import TrialState
 from sqlalchemy import update
 from store_samples import (
+    INSPECTION,
     SPEC,
     SPLIT,
     complete,
@@ -174,6 +175,7 @@ class StoreContract:
             with driving(store, name) as run:
                 start(run).set_user_attr("key", "value")
                 fail(run)
+                complete(run, 0.5)
                 run.worker_ready("cpu0", 1, "host", "cpu:0", "reference")
                 store.log(name, "info", "hello")
                 late = start(run)
@@ -193,13 +195,15 @@ class StoreContract:
             "sweep_studies",
             "sweep_trials",
             "sweep_epochs",
+            "sweep_layers",
             "sweep_workers",
             "sweep_logs",
             "sweep_runs",
             "sweep_leases",
             "sweep_late_epochs",
         }
-        assert left["trials"] == left["sweep_trials"] == 3
+        assert left["trials"] == left["sweep_trials"] == 4
+        assert left["sweep_layers"] == 2
         assert (left["sweep_runs"], left["sweep_leases"], left["sweep_late_epochs"]) == (2, 2, 1)
         create(store)
         assert store.trial_rows("quickstart") == []
@@ -248,6 +252,8 @@ class StoreContract:
             "remark": "alone",
             "checkpoint": None,
             "checkpoint_epoch": None,
+            "inference_seconds": 0.003,
+            "zero_weights": 0.125,
         }
 
     def test_settings_come_back_as_the_same_config(self, store: Store, run: StudyRun) -> None:
@@ -352,6 +358,32 @@ class StoreContract:
         train(run, [written])
         (row,) = store.epoch_rows("quickstart")
         assert [row[name] for name in METRICS] == [getattr(written, name) for name in METRICS]
+
+    def test_layers_come_back_exactly(self, store: Store, run: StudyRun) -> None:
+        trial = start(run)
+        assert store.layer_rows("quickstart", trial.number) == []
+        for _ in range(2):
+            end(run, result(trial.number))
+        rows = store.layer_rows("quickstart", trial.number)
+        assert rows == [asdict(layer) for layer in INSPECTION.layers]
+
+    def test_what_is_not_finite_in_a_layer_becomes_null(self, store: Store, run: StudyRun) -> None:
+        trial = start(run)
+        numbers = dict.fromkeys(("mean", "std", "dead", "gradient_norm"), math.nan)
+        layers = tuple(replace(layer, **numbers) for layer in INSPECTION.layers)
+        end(run, result(trial.number, inspection=replace(INSPECTION, layers=layers)))
+        rows = store.layer_rows("quickstart", trial.number)
+        assert rows == [{"layer": n, **dict.fromkeys(numbers)} for n in (1, 2)]
+
+    def test_layers_go_when_a_trial_begins_again(self, store: Store, run: StudyRun) -> None:
+        trial = start(run)
+        end(run, result(trial.number, StopReason.INTERRUPTED))
+        run.trial_started(trial._trial_id, task(trial.number, checkpoint_epoch=2), "cpu0")
+        assert store.layer_rows("quickstart", trial.number) == []
+        (row,) = store.trial_rows("quickstart")
+        assert (row["inference_seconds"], row["zero_weights"]) == (None, None)
+        end(run, result(trial.number, inspection=None))
+        assert store.layer_rows("quickstart", trial.number) == []
 
     def test_an_epoch_reported_twice_is_kept_once(self, store: Store, run: StudyRun) -> None:
         trial = start(run, epochs=2)

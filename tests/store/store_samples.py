@@ -9,7 +9,15 @@ from optuna.trial import Trial, TrialState
 
 from sweep.store import Store, StudyRun
 from sweep.store.records import StudyRecord, TimeSplit
-from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
+from sweep.trial import (
+    EpochReport,
+    Inspection,
+    LayerInspection,
+    StopReason,
+    TrialConfig,
+    TrialResult,
+    TrialTask,
+)
 
 SPEC = """\
 study: quickstart
@@ -26,6 +34,16 @@ SPLIT = TimeSplit(
     idle_seconds=1.5,
     sampling_seconds=3.0,
     storage_seconds=2.0,
+)
+
+
+INSPECTION = Inspection(
+    layers=(
+        LayerInspection(layer=1, mean=0.1, std=1 / 3, dead=0.25, gradient_norm=1e-30),
+        LayerInspection(layer=2, mean=0.1, std=0.2, dead=0.0, gradient_norm=0.5),
+    ),
+    zero_weights=0.125,
+    inference_seconds=0.003,
 )
 
 
@@ -84,6 +102,7 @@ def result(
     weights: str | None = None,
     remark: str = "",
     checkpoint: str | None = None,
+    inspection: Inspection | None = INSPECTION,
 ) -> TrialResult:
     return TrialResult(
         number=number,
@@ -97,6 +116,7 @@ def result(
         weights=weights,
         remark=remark,
         checkpoint=checkpoint,
+        inspection=inspection,
     )
 
 

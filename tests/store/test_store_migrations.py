@@ -171,8 +171,10 @@ def test_databases_of_older_programs_are_upgraded_with_all_they_hold(
         seconds = [row["seconds"] for row in store.run_rows("quickstart")]
         assert seconds == ([60.5] if has_remarks_and_runs else [])
         assert {row["checkpoint"] for row in rows} == {None}
+        assert store.layer_rows("quickstart", 0) == []
         with driving(store) as run:
             complete(run, 0.75)
+        assert len(store.layer_rows("quickstart", 4)) == 2
         assert store.study_rows()[0]["best_number"] == 4
         store.delete_study("quickstart")
         assert store.study_rows() == []

@@ -129,6 +129,7 @@ def test_older_databases_are_upgraded_with_all_they_hold(
         assert [row["seconds"] for row in store.run_rows("quickstart")] == runs
         with driving(store) as run:
             complete(run, 0.75)
+        assert len(store.layer_rows("quickstart", 4)) == 2
         assert store.study_rows()[0]["best_number"] == 4
         store.delete_study("quickstart")
         assert store.study_rows() == []

@@ -79,6 +79,16 @@ def test_example_of_failures(filled: Store) -> None:
     ]
 
 
+def test_example_of_dead_units_and_gradients(filled: Store) -> None:
+    found = rows(filled, EXAMPLE_QUERIES["Dead units and gradients layer by layer, by activation"])
+    assert [row[:4] for row in found] == [
+        (activation, layer, trials, dead)
+        for activation, trials in (("elu", 1), ("relu", 2), ("selu", 2))
+        for layer, dead in ((1, 0.25), (2, 0.0))
+    ]
+    assert [row[4] for row in found] == pytest.approx([1e-30, 0.5] * 3)
+
+
 @pytest.mark.skipif(shutil.which("sqlite3") is None, reason="the sqlite3 program is not installed")
 @pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("title", EXAMPLE_QUERIES)

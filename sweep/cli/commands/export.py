@@ -41,7 +41,8 @@ FRAME_FORMATS = ("parquet", "csv")
     "--frames",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Instead of a trial, write study, trials, epochs, workers and effects as tables to DIR.",
+    help="Instead of a trial, write study, trials, epochs, layers, workers and effects as tables "
+    "to DIR.",
 )
 @click.option("--force", is_flag=True, help="Replace a file that holds something else.")
 @storage_option

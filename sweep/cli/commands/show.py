@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sweep.cli.command import SweepCommand, json_option, storage_option, study_option
-from sweep.cli.output import print_fields, print_json
+from sweep.cli.output import print_fields, print_json, print_table
 from sweep.cli.text import duration, metric, short, sparkline
 from sweep.trial import TrialConfig
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 CURVES = ("val_accuracy", "accuracy", "val_loss", "loss", "learning_rate")
 EPOCH_KEYS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds")
 LOG_LINES = 20
+LAYER_LINES = 8
 
 
 @click.command(
@@ -26,7 +27,7 @@ LOG_LINES = 20
 @storage_option
 @json_option
 def command(trial: int, study: str | None, storage: str, as_json: bool) -> None:
-    """Show one trial: configuration, curves, and why it failed.
+    """Show one trial: configuration, curves, layers, and why it failed.
 
     TRIAL is a number, as in `sweep trials`.
     """
@@ -38,6 +39,7 @@ def command(trial: int, study: str | None, storage: str, as_json: bool) -> None:
         terms = StudyTerms.of(store, name)
         row = pick_trial(store, name, trial)
         epochs = store.epoch_rows(name, trial)
+        layers = store.layer_rows(name, trial)
     if as_json:
         print_json(
             {
@@ -46,12 +48,14 @@ def command(trial: int, study: str | None, storage: str, as_json: bool) -> None:
                 "traceback": row["traceback"],
                 "log": row["log"],
                 "curve": [{key: epoch[key] for key in EPOCH_KEYS} for epoch in epochs],
+                "layers": layers,
             }
         )
         return
     _print_head(row, terms)
     _print_config(row["config"])
     _print_curves(epochs)
+    _print_layers(layers)
     _print_failure(row)
 
 
@@ -59,6 +63,7 @@ def _print_head(row: Mapping[str, Any], terms: "StudyTerms") -> None:
     document = terms.trial_document(row)
     click.secho(f"trial {row['number']} of {terms.spec.study}: {document['state']}", bold=True)
     epochs, attempt = row["epochs"], row["attempt"]
+    inference, zeros = row["inference_seconds"], row["zero_weights"]
     where = [row["worker"], row["device"], row["engine"] and f"engine {row['engine']}"]
     print_fields(
         {
@@ -70,6 +75,8 @@ def _print_head(row: Mapping[str, Any], terms: "StudyTerms") -> None:
             else epochs or None,
             "time": row["seconds"] and duration(row["seconds"]),
             "parameters": row["parameters"] and f"{row['parameters']:,}",
+            "zero weights": None if zeros is None else f"{zeros:.1%}",
+            "inference": inference and f"{1e3 * inference:.2g} ms for 128 images on one core",
             "seed": row["seed"],
             "trained by": ", ".join(filter(None, where)),
             "remark": row["remark"],
@@ -102,6 +109,26 @@ def _print_curves(epochs: Sequence[Mapping[str, Any]]) -> None:
         if name == "learning_rate":
             first, last = short(values[0]), short(values[-1])
         click.echo(f"  {name:<{width}}{curve}  {first} to {last}")
+
+
+def _print_layers(layers: Sequence[Mapping[str, Any]]) -> None:
+    """Some of the layers, evenly spaced, the first and the output layer among them."""
+    if not layers:
+        return
+    count = min(len(layers), LAYER_LINES)
+    places = [round(i * (len(layers) - 1) / (count - 1)) for i in range(count)]
+    more = f", {count} of {len(layers)}" if count < len(layers) else ""
+    click.secho(f"layers{more}", bold=True)
+    rows = [
+        [
+            "  output" if place == len(layers) - 1 else f"  {layers[place]['layer']}",
+            *(short(layers[place][key]) for key in ("mean", "std")),
+            "-" if layers[place]["dead"] is None else f"{layers[place]['dead']:.0%}",
+            short(layers[place]["gradient_norm"]),
+        ]
+        for place in places
+    ]
+    print_table(["  layer", "mean", "std", "dead units", "gradient norm"], rows, right="lrrrr")
 
 
 def _print_failure(row: Mapping[str, Any]) -> None:

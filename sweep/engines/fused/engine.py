@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from sweep.data import DataRef, StatisticsKind, open_split, statistics
-from sweep.engines.base import Engine
+from sweep.data import DataRef, open_split
+from sweep.engines.base import Engine, failed
 from sweep.engines.checkpoint import Checkpoint, Owner
 from sweep.engines.device import configure_device
 from sweep.engines.fused import layout
@@ -22,10 +22,11 @@ from sweep.engines.fused.placement import Placement
 from sweep.engines.fused.program import Sizes
 from sweep.engines.fused.resumption import checkpoint_of, resume
 from sweep.engines.fused.slot import Slot
+from sweep.engines.inspection import Inspector
+from sweep.engines.scaling import Scaling
 from sweep.engines.weights import save_network
 from sweep.errors import CheckpointError, TrialError
 from sweep.network import portable_network
-from sweep.network.build import Statistics
 from sweep.trial import EpochReport, StopReason, TrialConfig, TrialResult, TrialTask
 
 logger = logging.getLogger(__name__)
@@ -89,7 +90,8 @@ class FusedEngine(Engine):
         )
         self._slots: dict[int, Slot] = {}
         self._fallen: dict[int, tuple[Engine, str]] = {}
-        self._statistics: dict[str, Statistics] = {}
+        self._scaling = Scaling(data)
+        self._inspector = Inspector(data, self._scaling)
         self._calls = 0
         if capacity is None:
             capacity = choose_capacity(self._speed) if device.startswith("gpu") else 1
@@ -131,7 +133,7 @@ class FusedEngine(Engine):
         except CheckpointError:
             raise
         except Exception as error:
-            raise _failed("the network cannot be built", [task], error) from error
+            raise failed("the network cannot be built", [task], error) from error
         self._slots[task.number] = slot
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
@@ -144,7 +146,7 @@ class FusedEngine(Engine):
         except Exception as error:
             tasks = [slot.task for slot in self._slots.values()]
             self.abandon()
-            raise _failed("training broke", tasks, error) from error
+            raise failed("training broke", tasks, error) from error
         order = {number: place for place, number in enumerate(self._slots)}
         return tuple(sorted(reports, key=lambda report: order[report.number]))
 
@@ -158,16 +160,22 @@ class FusedEngine(Engine):
         return checkpoint_of(slot, state, owner, self.device, self._adapter)
 
     def retire(self, number: int, reason: StopReason, save_to: Path | None) -> TrialResult:
-        """Free a slot, and write the kept weights if asked to; see `Engine.retire`."""
+        """Inspect the kept weights, write them if asked to, free the slot; see `Engine.retire`."""
         slot = self._active(number)
         try:
             if number in self._fallen:
                 engine, remark = self._fallen[number]
                 return replace(engine.retire(number, reason, save_to), remark=remark)
+            weights = self._kept_weights(slot)
+            has_trained = slot.course.epochs > 0
+            inspection = (
+                self._inspector.inspect(slot.task.config, weights) if has_trained else None
+            )
             if save_to is not None:
-                self._save(slot, save_to)
+                self._save(slot.task, weights, save_to)
         except Exception as error:
-            raise _failed("the weights cannot be saved", [slot.task], error) from error
+            what = "the kept weights cannot be inspected or saved"
+            raise failed(what, [slot.task], error) from error
         finally:
             self._remove(slot)
         return TrialResult(
@@ -181,6 +189,7 @@ class FusedEngine(Engine):
             device=self.device,
             weights=None if save_to is None else str(save_to),
             remark=slot.remark,
+            inspection=inspection,
         )
 
     def abandon(self) -> None:
@@ -212,7 +221,7 @@ class FusedEngine(Engine):
             task,
             images=self._sizes.train_images,
             classes=self._sizes.classes,
-            statistics=self._scaling(task.config),
+            statistics=self._scaling.of(task.config),
             dtype=self._dtype,
         )
 
@@ -229,7 +238,7 @@ class FusedEngine(Engine):
                 broken.append(slot.task)
                 cause = error
         if broken:
-            raise _failed("the program cannot be compiled", broken, cause) from cause
+            raise failed("the program cannot be compiled", broken, cause) from cause
 
     def _fall_back(self, slot: Slot, reason: str, checkpoint: Checkpoint | None = None) -> None:
         """Let the reference engine train a trial, and say why, or what its checkpoint says."""
@@ -243,25 +252,21 @@ class FusedEngine(Engine):
         engine.admit(slot.task, checkpoint)
         self._fallen[slot.task.number] = (engine, remark)
 
-    def _save(self, slot: Slot, path: Path) -> None:
+    def _kept_weights(self, slot: Slot) -> list[layout.Array]:
+        """In Keras's order."""
         state = self._placement.state_of(slot) if slot.kept is None else slot.kept
         weights, moving = (self._adapter.to_host(state[name]) for name in ("weights", "moving"))
+        return layout.to_keras(slot.key, weights, moving)
+
+    def _save(self, task: TrialTask, weights: list[layout.Array], path: Path) -> None:
         model = portable_network(
-            slot.task.config,
-            layout.to_keras(slot.key, weights, moving),
-            seed=slot.task.seed,
-            statistics=self._scaling(slot.task.config),
+            task.config,
+            weights,
+            seed=task.seed,
+            statistics=self._scaling.of(task.config),
             classes=self._sizes.classes,
         )
         save_network(model, path)
-
-    def _scaling(self, config: TrialConfig) -> Statistics | None:
-        if config.scaling == "unit":
-            return None
-        kind: StatisticsKind = "feature" if config.scaling == "feature" else "channel"
-        if kind not in self._statistics:
-            self._statistics[kind] = statistics(self._data_ref, kind)
-        return self._statistics[kind]
 
     def _images_on_device(self) -> dict[str, Any]:
         splits = (
@@ -289,11 +294,3 @@ class FusedEngine(Engine):
             return width * steps / (time.perf_counter() - started)
         finally:
             self._placement.clear()
-
-
-def _failed(what: str, tasks: list[TrialTask], error: Exception) -> TrialError:
-    return TrialError(
-        what,
-        where=", ".join(f"trial {task.number}, seed {task.seed}" for task in tasks),
-        received=f"{type(error).__name__}: {error}",
-    )

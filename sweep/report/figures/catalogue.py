@@ -6,11 +6,13 @@ from sweep.report.analysis.effects import effects
 from sweep.report.figures.curves import learning_curves
 from sweep.report.figures.gantt import gantt
 from sweep.report.figures.heatmap import activation_by_initializer
-from sweep.report.figures.history import history, pareto
+from sweep.report.figures.history import history
+from sweep.report.figures.layers import layer_statistics
 from sweep.report.figures.momentum import momentum
 from sweep.report.figures.options import batch_norm, dropout
 from sweep.report.figures.overview import effects_chart, importance_chart, importances
 from sweep.report.figures.parallel import parallel_coordinates
+from sweep.report.figures.pareto import accuracy_cost, pareto
 from sweep.report.figures.rank import rank
 from sweep.report.figures.style import Chart
 from sweep.report.frames import StudyFrames
@@ -38,6 +40,8 @@ def report_charts(frames: StudyFrames, study: optuna.Study) -> tuple[Chart, ...]
         effects_chart(frames),
         importance_chart(frames, importances(study)),
         *dashboard_charts(frames),
+        layer_statistics(frames, first),
+        accuracy_cost(frames),
         gantt(frames),
         parallel_coordinates(frames),
     )

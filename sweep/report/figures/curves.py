@@ -65,7 +65,7 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
         },
         height=520,
         legend={"y": -0.2, "yanchor": "top"},
-        updatemenus=_menu(list(groups), owners),
+        updatemenus=menu(list(groups), owners),
     )
     text = (
         f"Mean validation accuracy after each of {curves.shape[1]} epochs over "
@@ -98,7 +98,7 @@ def _thinned(curves: pd.DataFrame, lines: int) -> pd.DataFrame:
     return curves.iloc[:, np.linspace(0, curves.shape[1] - 1, most).round().astype(int)]
 
 
-def _menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
+def menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
     """A drop-down list of the settings, if there is a choice."""
     if len(settings) < 2:
         return []
@@ -143,7 +143,7 @@ def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
         x=x + x[::-1],
         y=numbers(known["high"]) + numbers(known["low"])[::-1],
         fill="toself",
-        fillcolor=_faint(colour),
+        fillcolor=faint(colour),
         line={"width": 0},
         legendgroup=name,
         showlegend=False,
@@ -152,6 +152,7 @@ def _band(curves: pd.DataFrame, name: str, index: int) -> list[go.Scatter]:
     return [band, line]
 
 
-def _faint(colour: str) -> str:
+def faint(colour: str) -> str:
+    """A colour for areas behind lines."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.15)"

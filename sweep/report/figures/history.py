@@ -1,4 +1,4 @@
-"""How a study went on: objective by trial, the Pareto front."""
+"""How a study went on: objective by trial."""
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from sweep.report.figures.style import (
     padded,
     styled,
 )
-from sweep.report.frames import StudyFrames, pareto_mask, visible_range
-from sweep.report.text import escaped, metric, plural
+from sweep.report.frames import StudyFrames, visible_range
+from sweep.report.text import escaped, metric
 
 MOST_TRIALS = 1000
 
@@ -119,40 +119,3 @@ def _history_text(frames: StudyFrames, counts: dict[str, int], name: str) -> str
         f"{name.capitalize()} of every trial ({ended}); the best is {first['value']:.4g}, "
         f"reached by trial {first['number']}."
     )
-
-
-def pareto(frames: StudyFrames) -> Chart:
-    """The first two objectives against each other, the Pareto front marked."""
-    names = [metric(name) for name in frames.metrics[:2]]
-    title = f"{names[0].capitalize()} against {names[1]}"
-    trials = frames.valued
-    trials = trials[(trials["outcome"] != "pruned") & np.isfinite(trials["value_2"])]
-    if trials.empty:
-        return Chart("pareto", empty(frames, title, "No trial has completed yet"), "No trial yet.")
-    front = pareto_mask(frames, trials)
-    traces = [
-        go.Scatter(
-            x=numbers(part["value"]),
-            y=numbers(part["value_2"]),
-            customdata=part["number"].tolist(),
-            mode="markers",
-            name=f"{name} ({len(part)})",
-            marker={"color": colour, "symbol": symbol, "size": 10, "opacity": 0.85},
-            hovertemplate="trial %{customdata}: %{x:.4g}, %{y:.4g}<extra></extra>",
-        )
-        for name, part, colour, symbol in (
-            ("others", trials[~front], OUTCOME_COLOURS["complete"], "circle"),
-            ("Pareto front", trials[front], GREEN, "diamond"),
-        )
-    ]
-    figure = styled(
-        frames,
-        traces,
-        title,
-        xaxis={"title": {"text": names[0]}},
-        yaxis={"title": {"text": names[1]}},
-    )
-    text = (
-        f"{plural(int(front.sum()), 'trial')} of {len(trials)} beaten by none in every objective."
-    )
-    return Chart("pareto", figure, text)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 PREFIX: Final = "/sweep"
 """Where our pages begin; all others are Optuna's."""
 INDEX: Final = f"{PREFIX}/"
+COMPARE: Final = f"{PREFIX}/compare"
 OPTUNA: Final = "/dashboard/"
 API: Final = f"{PREFIX}/api/"
 ASSETS: Final = f"{PREFIX}/assets/"
@@ -16,9 +17,9 @@ def live(study: str, number: int | None = None) -> str:
     return _page("live", study) + ("" if number is None else f"#trial-{number}")
 
 
-def compare(study: str) -> str:
-    """The page that compares a study's trials."""
-    return _page("compare", study)
+def compare(*studies: str) -> str:
+    """The page that compares studies, the others with the first one."""
+    return COMPARE + _query(studies)
 
 
 def report(study: str) -> str:
@@ -36,6 +37,11 @@ def api_trial(study: str, number: int) -> str:
     return _page(f"api/trial/{number}", study)
 
 
+def api_compare(part: str, *studies: str) -> str:
+    """JSON about several studies: `overview` or `verdicts`."""
+    return f"{API}compare/{part}" + _query(studies)
+
+
 def optuna_study(study_id: int) -> str:
     """The study's page on Optuna's dashboard, by Optuna's id."""
     return f"{OPTUNA}studies/{study_id}"
@@ -44,6 +50,11 @@ def optuna_study(study_id: int) -> str:
 def optuna_trial(study_id: int, number: int) -> str:
     """A trial's page on Optuna's dashboard."""
     return f"{optuna_study(study_id)}/trials?numbers={number}"
+
+
+def _query(studies: tuple[str, ...]) -> str:
+    pairs = "&".join(f"study={quote(study, safe='')}" for study in studies)
+    return f"?{pairs}" if pairs else ""
 
 
 def _page(kind: str, study: str) -> str:

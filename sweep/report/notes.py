@@ -19,9 +19,14 @@ MOST_ERROR = 1500
 
 def study_note(frames: StudyFrames, record: StudyRecord) -> str:
     """What the study is, links to our pages about it, its best trial, and how to go on."""
-    pages = {"live": links.live, "compare": links.compare, "report": links.report}
+    study = frames.study
+    pages = {
+        "live": links.live(study),
+        "compare": links.compare(study),
+        "report": links.report(study),
+    }
     lines = [f"# {text(frames.study)}", ""]
-    lines += [" · ".join(f"[{name}]({page(frames.study)})" for name, page in pages.items()), ""]
+    lines += [" · ".join(f"[{name}]({page})" for name, page in pages.items()), ""]
     if frames.is_fallback:
         lines += [
             f"> **{text(frames.data.upper())} DATA (FALLBACK).** The data that the study asked "

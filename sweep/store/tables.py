@@ -111,12 +111,14 @@ def _arrays(
         .where(trials.c.study_id == study_id)
         .order_by(trials.c.number, columns[0])
     )
-    found = connection.execute(query, execution_options={"yield_per": _ROWS_AT_ONCE})
+    found = connection.execute(query)
     names = list(found.keys())
-    parts = [np.empty((len(names), 0))]
-    # NULL becomes NaN.
-    parts += [np.array(list(zip(*rows, strict=True)), dtype=float) for rows in found.partitions()]
-    arrays = dict(zip(names, np.concatenate(parts, axis=1), strict=True))
+    parts = [np.empty((0, len(names)))]
+    # The driver's own rows: SQLAlchemy would make an object of each. NULL becomes NaN.
+    while rows := found.cursor.fetchmany(_ROWS_AT_ONCE):
+        parts.append(np.array(rows, dtype=float))
+    found.close()
+    arrays = dict(zip(names, np.concatenate(parts).T, strict=True))
     return arrays | {name: arrays[name].astype(np.int64) for name in names[:2]}
 
 

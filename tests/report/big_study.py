@@ -30,13 +30,24 @@ SPACE: dict[str, Any] = {
 }
 
 
-def fill(store: Store, trials: int, epochs: int, *, name: str = "big", seed: int = 0) -> str:
-    """Complete trials, every twentieth of them pruned after a fifth of its epochs."""
+def fill(
+    store: Store,
+    trials: int,
+    epochs: int,
+    *,
+    name: str = "big",
+    seed: int = 0,
+    first_id: int = 1,
+) -> str:
+    """Complete trials, every twentieth of them pruned after a fifth of its epochs.
+
+    Of a further study in the same database the ids of trials must begin elsewhere.
+    """
     study = store.create_study(record(name), ["maximize"], ["val_accuracy"])
     chance = np.random.default_rng(seed)
 
     def write(connection: Connection) -> None:
-        rows = Rows(study._study_id, trials, epochs, chance)
+        rows = Rows(study._study_id, trials, epochs, chance, first_id)
         for table, values in rows.tables:
             for begin in range(0, len(values), 20_000):
                 connection.execute(insert(table), values[begin : begin + 20_000])
@@ -47,8 +58,14 @@ def fill(store: Store, trials: int, epochs: int, *, name: str = "big", seed: int
 
 class Rows:
     def __init__(
-        self, study_id: int, trials: int, epochs: int, chance: np.random.Generator
+        self,
+        study_id: int,
+        trials: int,
+        epochs: int,
+        chance: np.random.Generator,
+        first_id: int,
     ) -> None:
+        self.first_id = first_id
         self.optuna: dict[str, list[dict[str, Any]]] = {
             "trials": [],
             "trial_params": [],
@@ -78,7 +95,7 @@ class Rows:
         self, study_id: int, number: int, epochs: int, most: int, chance: np.random.Generator
     ) -> None:
         pruned = epochs < most
-        trial_id = number + 1
+        trial_id = self.first_id + number
         drawn = {
             name: distribution.choices[chance.integers(len(distribution.choices))]
             if isinstance(distribution, CategoricalDistribution)

@@ -1,6 +1,6 @@
 """Which figures stand where several studies are compared."""
 
-from sweep.report.analysis.studies.comparison import StudyComparison
+from sweep.report.analysis.studies.comparison import StudiesOverview, StudiesVerdicts
 from sweep.report.analysis.studies.groups import comparable_groups, groups_of_images
 from sweep.report.figures.agreement import agreement
 from sweep.report.figures.distribution import distribution
@@ -10,8 +10,8 @@ from sweep.report.figures.quality import quality
 from sweep.report.figures.style import Chart
 
 
-def comparison_charts(found: StudyComparison) -> tuple[Chart, ...]:
-    """All figures of a comparison, the most general first; values that say nothing apart."""
+def overview_charts(found: StudiesOverview) -> tuple[Chart, ...]:
+    """What each study reached and when; values that say nothing about each other apart."""
     studies = found.studies
     return (
         *(quality(studies, places) for places in groups_of_images(studies)),
@@ -24,6 +24,13 @@ def comparison_charts(found: StudyComparison) -> tuple[Chart, ...]:
                 distribution(studies, places),
             )
         ),
+    )
+
+
+def verdict_charts(found: StudiesVerdicts) -> tuple[Chart, ...]:
+    """How studies differ from the first one, and whether settings do the same in both."""
+    studies = found.studies
+    return (
         differences_chart(studies, found.contrasts),
         *(agreement(studies, (0, place), effects) for place, effects in found.effects.items()),
     )

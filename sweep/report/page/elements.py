@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from sweep.report.figures.style import Chart
 from sweep.report.text import escaped, script_json
@@ -16,8 +17,7 @@ def figure(chart: Chart, prefix: str = "") -> str:
         chart: The figure.
         prefix: Goes before its key, where figures of several studies share a page.
     """
-    drawn = json.loads(chart.figure.to_json())
-    drawn["layout"].pop("template", None)
+    drawn = drawn_json(chart)
     wide = ' class="wide"' if chart.wide else ""
     height = int(drawn["layout"].get("height", 450))
     key = f"{prefix}{chart.key}"
@@ -28,6 +28,13 @@ def figure(chart: Chart, prefix: str = "") -> str:
         f'<script type="application/json" data-for="{key}">{script_json(drawn)}</script>'
         "</figure>"
     )
+
+
+def drawn_json(chart: Chart) -> dict[str, Any]:
+    """What Plotly draws: data and layout, without the template, which a page holds once."""
+    drawn: dict[str, Any] = json.loads(chart.figure.to_json())
+    drawn["layout"].pop("template", None)
+    return {"data": drawn["data"], "layout": drawn["layout"]}
 
 
 def figures(charts: Iterable[Chart], prefix: str = "") -> str:

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweep.report.analysis.studies.comparison import compare_studies
+from sweep.report.analysis.studies.comparison import overview, verdicts
 from sweep.report.figures.catalogue import report_charts
-from sweep.report.figures.comparison import comparison_charts
 from sweep.report.figures.style import Chart
 from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, study_frames
@@ -69,7 +68,6 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
         StoreError: There is no such study.
     """
     read = [study_frames(store, study) for study in studies]
-    found = compare_studies(read)
     sections = [
         study_body(frames, store.record(frames.study), _charts(store, frames), f"study-{place}-")
         for place, frames in enumerate(read)
@@ -77,7 +75,7 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
     head = {
         "heading": " · ".join(escaped(frames.study) for frames in read),
         "warning": "".join(warning(f.data, f.study) for f in read if f.is_fallback),
-        "body": comparison_body(found, comparison_charts(found), sections),
+        "body": comparison_body(overview(read), verdicts(read), sections),
     }
     return document("Studies compared · sweep report", filled("head.html", head), shell)
 

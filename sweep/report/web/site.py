@@ -10,6 +10,7 @@ from bottle import Bottle, HTTPError, HTTPResponse, request
 from sweep.errors import NotFoundError, StoreError
 from sweep.report import links
 from sweep.report.web import answers, index, report
+from sweep.report.web.compare import routes as compare
 from sweep.report.web.guard import Application, Environ, StartResponse
 from sweep.report.web.live import routes as live
 from sweep.report.web.static import asset
@@ -53,7 +54,7 @@ def site(store: Store) -> Bottle:
     for address in ("/", links.PREFIX):
         app.get(address, callback=_to_index)
     app.get(f"{links.ASSETS}<name>", callback=_asset)
-    for page in (index, live, report):
+    for page in (index, live, compare, report):
         page.add_routes(app, store)
     return app
 

@@ -7,8 +7,8 @@ import report_studies
 from report_studies import epoch_row, failed_row, frames_of, run_row, trial_row
 from several_studies import spec_of, study
 
-from sweep.report.analysis.studies.comparison import compare_studies
-from sweep.report.figures.comparison import comparison_charts
+from sweep.report.analysis.studies.comparison import overview, verdicts
+from sweep.report.figures.comparison import overview_charts, verdict_charts
 from sweep.report.figures.style import Chart
 from sweep.report.frames import StudyFrames, study_frames
 from sweep.store import Store
@@ -62,7 +62,7 @@ AWKWARD = {
 
 
 def checked(studies: list[StudyFrames]) -> tuple[Chart, ...]:
-    charts = comparison_charts(compare_studies(studies))
+    charts = (*overview_charts(overview(studies)), *verdict_charts(verdicts(studies)))
     for chart in charts:
         drawn = json.loads(chart.figure.to_json())
         assert drawn["data"] or drawn["layout"]["annotations"], chart.key

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from sweep.report.analysis.estimate import Floats
+from sweep.report.analysis.once import once
 from sweep.report.frames import StudyFrames
 
 
@@ -46,24 +47,26 @@ class ActiveClock:
             return np.zeros(len(times))
         lengths = self.ends - self.begins
         before = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
-        moments = _seconds(times)
-        span = np.searchsorted(self.begins, moments, side="right") - 1
+        at = moments(times)
+        span = np.searchsorted(self.begins, at, side="right") - 1
         span = np.maximum(span, 0)
-        inside = np.clip(moments - self.begins[span], 0.0, lengths[span])
+        inside = np.clip(at - self.begins[span], 0.0, lengths[span])
         return np.asarray(before[span] + inside, dtype=float)
 
 
+@once
 def active_clock(frames: StudyFrames) -> ActiveClock:
     """The clock of a study, which stands at 0 before its first run."""
     runs, trials = frames.runs, frames.trials
     known = [trials["started"], trials["ended"], frames.epochs["reported"], runs["updated"]]
     last = pd.concat(known).max()
     spans = runs if len(runs) else trials[trials["started"].notna()]
-    begins, ends = _seconds(spans["started"]), _seconds(spans["ended"].fillna(last))
+    begins, ends = moments(spans["started"]), moments(spans["ended"].fillna(last))
     return ActiveClock(*_merged(begins, np.maximum(begins, ends)))
 
 
-def _seconds(times: pd.Series) -> Floats:
+def moments(times: pd.Series) -> Floats:
+    """Times (UTC) as seconds since 1970."""
     return np.asarray(times.astype("datetime64[us, UTC]").astype("int64"), dtype=float) / 1e6
 
 

@@ -1,6 +1,6 @@
 """All that is said of several studies, the first of which the others are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -15,32 +15,43 @@ from sweep.report.frames import StudyFrames
 
 
 @dataclass(frozen=True, slots=True)
-class StudyComparison:
-    """Several studies beside each other.
+class StudiesOverview:
+    """What several studies reached, at what cost, and how they were set up.
 
     Attributes:
         studies: The studies, in the order given.
         summary: See `studies_summary`.
         differences: See `spec_differences`.
-        contrasts: See `study_contrasts`.
         paces: How fast each other study became as good as the first one, or the first as it, as
             sentences, where both were validated on the same images.
         cautions: What may explain a difference besides the settings, as sentences.
-        effects: By place of every other study that pursues the first one's objective, its
-            `effects_by_study` against the first.
     """
 
     studies: tuple[StudyFrames, ...]
     summary: pd.DataFrame
     differences: pd.DataFrame
-    contrasts: pd.DataFrame
     paces: tuple[str, ...]
     cautions: tuple[str, ...]
-    effects: dict[int, pd.DataFrame]
 
 
-def compare_studies(studies: Sequence[StudyFrames]) -> StudyComparison:
-    """Compare studies; see the fields of `StudyComparison`."""
+@dataclass(frozen=True, slots=True)
+class StudiesVerdicts:
+    """Whether the differences between studies are real.
+
+    Attributes:
+        studies: The studies, in the order given.
+        contrasts: See `study_contrasts`.
+        effects: By place of every other study that pursues the first one's objective, its
+            `effects_by_study` against the first.
+    """
+
+    studies: tuple[StudyFrames, ...]
+    contrasts: pd.DataFrame
+    effects: Mapping[int, pd.DataFrame]
+
+
+def overview(studies: Sequence[StudyFrames]) -> StudiesOverview:
+    """What several studies are; quick, whatever their size."""
     first = studies[0]
     found = [comparability(first, other) for other in studies[1:]]
     paces = [
@@ -49,13 +60,21 @@ def compare_studies(studies: Sequence[StudyFrames]) -> StudyComparison:
         if known.same_images
     ]
     cautions = dict.fromkeys(said for known in found for said in known.cautions)
-    return StudyComparison(
+    return StudiesOverview(
         studies=tuple(studies),
         summary=studies_summary(studies),
         differences=spec_differences(studies),
-        contrasts=study_contrasts(studies),
         paces=tuple(said for said in paces if said is not None),
         cautions=tuple(cautions),
+    )
+
+
+def verdicts(studies: Sequence[StudyFrames]) -> StudiesVerdicts:
+    """Compare the others with the first; takes seconds for thousands of trials."""
+    first = studies[0]
+    return StudiesVerdicts(
+        studies=tuple(studies),
+        contrasts=study_contrasts(studies),
         effects={
             place: effects_by_study(first, other)
             for place, other in enumerate(studies[1:], start=1)

@@ -22,7 +22,6 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from sweep.report.analysis.compare import Comparison, compare
 from sweep.report.analysis.effects import explained_by, records
@@ -170,12 +169,16 @@ def _last(estimates: Estimates) -> Estimates:
 
 
 def _better(pool: Pool, maximize: bool) -> float:
-    sizes = pool.sizes
-    if not all(sizes):
+    if not all(pool.sizes):
         return np.nan
     signed: Floats = pool.values if maximize else -pool.values
-    ranks = rankdata(signed, axis=0)[pool.study == 1].sum(axis=0).mean()
-    return float((ranks - sizes[1] * (sizes[1] + 1) / 2) / (sizes[0] * sizes[1]))
+    first, other = np.sort(signed[pool.study == 0], axis=0), signed[pool.study == 1]
+    beaten = [
+        np.searchsorted(first[:, draw], other[:, draw], side)
+        for draw in range(signed.shape[1])
+        for side in ("left", "right")
+    ]
+    return float(np.mean(beaten)) / len(first)
 
 
 def _thin(pool: Pool) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from sweep.report.analysis.design import Design, Setting, design_of
 from sweep.report.analysis.estimate import Floats, Ints
 from sweep.report.analysis.levels import MOST_LEVELS
+from sweep.report.analysis.once import once
 from sweep.report.analysis.pruned import completed_values
 from sweep.report.frames import StudyFrames, active_values
 from sweep.trial import FIELDS
@@ -100,6 +101,7 @@ def pooled(first: StudyFrames, other: StudyFrames) -> Pool:
     )
 
 
+@once
 def _completed(frames: StudyFrames) -> tuple[Floats, NDArray[np.bool_]]:
     trials = frames.valued
     return completed_values(frames, trials, design_of(trials, frames.varied).basis)

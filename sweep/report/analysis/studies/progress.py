@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from sweep.report.analysis.studies.clock import active_clock
+from sweep.report.analysis.once import once
+from sweep.report.analysis.studies.clock import active_clock, moments
 from sweep.report.frames import StudyFrames
 from sweep.report.text import duration, plural
 
 
+@once
 def accuracy_steps(frames: StudyFrames) -> pd.DataFrame:
     """The epochs after which a study was better than ever before, by validation accuracy.
 
@@ -20,7 +22,8 @@ def accuracy_steps(frames: StudyFrames) -> pd.DataFrame:
         `epoch` (where it was reached). The last row repeats the best at the end of what is known.
     """
     epochs = frames.epochs
-    order = np.lexsort((epochs["epoch"], epochs["number"], epochs["reported"]))
+    # They lie in the order of number and epoch, which tells those of one moment apart.
+    order = np.argsort(moments(epochs["reported"]), kind="stable")
     accuracies = epochs["val_accuracy"].to_numpy(dtype=float)[order]
     best = np.fmax.accumulate(accuracies) if len(accuracies) else accuracies
     rises = np.flatnonzero(np.isfinite(best) & ~(best <= np.concatenate([[np.nan], best[:-1]])))

@@ -5,7 +5,7 @@
 % else:
 <div class="scroll">
 <table>
-<caption>The studies of this database, the latest first; <a href="{{links.OPTUNA}}">Optuna's dashboard</a> lists them too.</caption>
+<caption>The studies of this database, the latest first; <a href="{{links.COMPARE}}">compare</a> them here, <a href="{{links.OPTUNA}}">Optuna's dashboard</a> lists them too.</caption>
 <thead><tr><th scope="col">study</th><th scope="col">state</th><th scope="col">finished</th>
 <th scope="col">outcomes</th><th scope="col">best</th><th scope="col">data</th><th scope="col">last change</th><th scope="col">pages</th></tr></thead>
 <tbody>

@@ -105,23 +105,24 @@ def _times(
 ) -> tuple[Floats, Floats, Floats, Floats]:
     """Begin and end of trials, and of processes, in seconds since the first trial's start.
 
-    What is still there goes on to the last thing that is known of the study. A trial whose worker
-    is gone has no end of its own if it waits for another one: it went on for as long as its epochs
-    took.
+    What is still there goes on to the last thing that is known of the study. A trial that waits
+    for another worker, since its own is gone, was in training up to its last epoch.
     """
-    seen = pd.concat([trials["started"], trials["ended"], processes["ready"]])
-    first, last = trials["started"].min(), seen.max()
+    seen = (trials["started"], trials["ended"], processes["ready"], epochs["reported"])
+    first, last = trials["started"].min(), pd.concat(seen).max()
 
     def seconds(times: pd.Series) -> Floats:
         return np.asarray((times.fillna(last) - first).dt.total_seconds(), dtype=float)
 
-    begin = seconds(trials["started"])
     living = processes[processes["ended"].isna()].groupby("worker")["ready"].max()
-    since = pd.to_datetime(trials["worker"].map(living), utc=True)
-    is_left = trials["ended"].isna() & ~(trials["started"] >= since)
-    trained = trials["number"].map(epochs.groupby("number")["seconds"].sum()).fillna(0.0)
-    end = np.where(is_left, begin + trained.to_numpy(dtype=float), seconds(trials["ended"]))
-    return begin, np.maximum(begin, end), seconds(processes["ready"]), seconds(processes["ended"])
+    since = living.reindex(trials["worker"]).to_numpy()
+    is_left = trials["ended"].isna() & ~(trials["started"].to_numpy() >= since)
+    reported = epochs.groupby("number")["reported"].max().reindex(trials["number"])
+    begin = seconds(trials["started"])
+    end = seconds(trials["ended"])
+    left_at = seconds(reported.fillna(first))
+    end = np.maximum(begin, np.where(is_left, left_at, end))
+    return begin, end, seconds(processes["ready"]), seconds(processes["ended"])
 
 
 def _clock(begin: Floats, end: Floats) -> tuple[Clock, pd.DataFrame]:

@@ -21,7 +21,7 @@ from sweep.report.figures.style import (
     styled,
 )
 from sweep.report.frames import OUTCOMES, StudyFrames
-from sweep.report.text import escaped, plural
+from sweep.report.text import duration, escaped, plural
 
 # More would be bars of a pixel: then the use of each worker by time.
 MOST_BARS = 1500
@@ -34,8 +34,8 @@ MOST_PAUSES = 8
 LABEL_SHARE = 0.15
 SHARE_PIXELS, GAP_PIXELS, LEGEND_PIXELS = 80, 34, 28
 COLOURS = OUTCOME_COLOURS | {"running": GREEN}
-# Repeats what colours say.
-PATTERNS = {"pruned": "/", "diverged": "x", "failed": ".", "running": "-"}
+# Heights of bars repeat what colours say. Patterns would, but make PDF files large.
+HEIGHTS = {"complete": 0.86, "running": 0.86, "diverged": 0.62, "pruned": 0.44, "failed": 0.26}
 UNITS = (("seconds", 1.0, 180.0), ("minutes", 60.0, 3 * 3600.0), ("hours", 3600.0, np.inf))
 
 
@@ -66,7 +66,6 @@ def gantt(frames: StudyFrames) -> Chart:
             "zeroline": False,
         },
         barmode="overlay",
-        bargap=0.15,
         shapes=_pause_lines(found, size) + (_separators(found) if as_bars else []),
         coloraxis={"colorscale": SCALE, "cmin": 0, "cmax": 1, "showscale": not as_bars},
     )
@@ -148,17 +147,11 @@ def _bars(found: Occupancy, size: float) -> list[go.Bar]:
                 x=numbers((part["end"] - part["begin"]) / size),
                 y=places[mine].tolist(),
                 yaxis="y2",
+                width=HEIGHTS[outcome],
                 name=f"{outcome} ({len(part)})",
                 marker={
                     "color": COLOURS[outcome],
                     "line": {"color": "rgba(255,255,255,0.75)", "width": 1},
-                    "pattern": {
-                        "shape": PATTERNS.get(outcome, ""),
-                        "fillmode": "overlay",
-                        "fgcolor": "rgba(255,255,255,0.8)",
-                        "size": 6,
-                        "solidity": 0.3,
-                    },
                 },
                 customdata=[
                     [number, escaped(worker), taken]
@@ -272,7 +265,7 @@ def _pause_lines(found: Occupancy, size: float) -> list[dict[str, Any]]:
         if at - labelled > LABEL_SHARE * found.seconds:
             labelled = at
             line["label"] = {
-                "text": _duration(seconds),
+                "text": duration(seconds),
                 "textposition": "end",
                 "textangle": 0,
                 "font": {"size": 10, "color": VERMILLION},
@@ -283,18 +276,11 @@ def _pause_lines(found: Occupancy, size: float) -> list[dict[str, Any]]:
     return lines
 
 
-def _duration(seconds: float) -> str:
-    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} s"
-
-
 def _note(found: Occupancy, *, as_bars: bool) -> str:
     parts = [] if as_bars else ["share of each worker's slots that was busy"]
     pauses = found.pauses["seconds"]
     if len(pauses):
-        total = _duration(float(pauses.sum()))
+        total = duration(float(pauses.sum()))
         parts.append(f"{plural(len(pauses), 'pause')} cut out (dotted), {total} in all")
     return "; ".join(parts)
 
@@ -309,6 +295,6 @@ def _text(found: Occupancy, unit: str, size: float) -> str:
     if len(found.lost):
         parts.append(f"{plural(len(found.lost), 'worker')} lost")
     if len(found.pauses):
-        total = _duration(float(found.pauses["seconds"].sum()))
+        total = duration(float(found.pauses["seconds"].sum()))
         parts.append(f"{plural(len(found.pauses), 'pause')} left out, {total} in all")
     return ", ".join(parts) + "."

@@ -55,7 +55,8 @@ def rank(frames: StudyFrames, settings: Sequence[str] = ()) -> Chart:
     firsts = top["trials"].map(min)
     trials = frames.trials.set_index("number", drop=False).loc[firsts]
     order = list(dict.fromkeys([*settings, *frames.varied]))
-    shown = pd.DataFrame({name: active_values(trials, name) for name in order})
+    values = {name: active_values(trials, name) for name in order}
+    shown = pd.DataFrame(values, index=trials.index)
     differ = [name for name in order if shown[name].nunique(dropna=False) > 1]
     rows = [
         [_setting(name, row[name]) for name in differ if pd.notna(row[name])]

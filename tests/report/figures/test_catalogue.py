@@ -13,7 +13,11 @@ from sweep.report.frames import StudyFrames, study_frames
 from sweep.store import Store
 
 DASHBOARD = ["activation-initializer", "momentum", "dropout", "batch-norm"]
-REPORT = ["history", "curves", "effects", "importances", *DASHBOARD, "parallel"]
+REPORT = [
+    *("history", "rank", "curves", "effects", "importances"),
+    *DASHBOARD,
+    *("gantt", "parallel"),
+]
 
 
 def all_failed() -> StudyFrames:

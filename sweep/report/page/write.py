@@ -57,7 +57,7 @@ def study_page(store: Store, study: str, shell: Shell) -> str:
     head = {
         "heading": escaped(frames.study),
         "warning": warning(frames.data) if frames.is_fallback else "",
-        "body": study_body(frames, store.record(study), _charts(store, frames)),
+        "body": study_body(frames, store.record(study), report_charts(frames)),
     }
     return document(f"{frames.study} · sweep report", filled("head.html", head), shell)
 
@@ -71,7 +71,7 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
     read = [study_frames(store, study) for study in studies]
     found = compare_studies(read)
     sections = [
-        study_body(frames, store.record(frames.study), _charts(store, frames), f"study-{place}-")
+        study_body(frames, store.record(frames.study), report_charts(frames), f"study-{place}-")
         for place, frames in enumerate(read)
     ]
     head = {
@@ -80,8 +80,3 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
         "body": comparison_body(found, comparison_charts(found), sections),
     }
     return document("Studies compared · sweep report", filled("head.html", head), shell)
-
-
-def _charts(store: Store, frames: StudyFrames) -> Sequence[Chart]:
-    with store.translated():
-        return report_charts(frames, store.load_study(frames.study))

@@ -1,14 +1,15 @@
 """Which figures stand on the report and on the dashboard's study page."""
 
 from sweep.report.analysis.effects import effects
+from sweep.report.figures.batch_norm import batch_norm
 from sweep.report.figures.curves import learning_curves
+from sweep.report.figures.dropout import dropout
 from sweep.report.figures.effects import effects_chart
 from sweep.report.figures.gantt import gantt
 from sweep.report.figures.heatmap import activation_by_initializer
 from sweep.report.figures.history import history, pareto
 from sweep.report.figures.importances import importance_chart
 from sweep.report.figures.momentum import momentum
-from sweep.report.figures.options import batch_norm, dropout
 from sweep.report.figures.parallel import parallel_coordinates
 from sweep.report.figures.rank import rank
 from sweep.report.figures.style import Chart

@@ -6,9 +6,8 @@ from pathlib import Path
 from sweep.report.analysis.studies.comparison import compare_studies
 from sweep.report.figures.catalogue import report_charts
 from sweep.report.figures.comparison import comparison_charts
-from sweep.report.figures.style import Chart
 from sweep.report.files import write_file
-from sweep.report.frames import StudyFrames, study_frames
+from sweep.report.frames import study_frames
 from sweep.report.page.comparison import comparison_body
 from sweep.report.page.elements import warning
 from sweep.report.page.shell import Shell, document, filled, self_contained

@@ -3,8 +3,6 @@
   const templates = JSON.parse(document.getElementById("templates").textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 560px)");
-  // So far below the axes there is room on a telephone.
-  const LEGEND_PIXELS = 95;
   const drawn = new Set();
 
   // Figures that are folded away have no size: they are drawn once they are seen.
@@ -30,8 +28,7 @@
       layout.title.font = { size: 13 };
       layout.font = { size: 10 };
       layout.margin.l = 40;
-      const inside = layout.height - layout.margin.t - layout.margin.b;
-      layout.legend = { ...layout.legend, y: -LEGEND_PIXELS / inside, yanchor: "top" };
+      layout.legend = { ...layout.legend, yref: "container", y: 0, yanchor: "bottom" };
       if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
     }
     Plotly.react(place, data, layout, { responsive: true, displaylogo: false });

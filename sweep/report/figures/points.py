@@ -10,6 +10,8 @@ from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
 
 MOST_POINTS = 400
+# The symbols of `OUTCOME_SYMBOLS` as text.
+_SIGNS = {"complete": "●", "pruned": "▼", "diverged": "✖"}
 
 
 def accurate(frames: StudyFrames) -> pd.DataFrame:
@@ -22,11 +24,11 @@ def data_range(values: pd.Series) -> list[float]:
     return padded(float(values.min()), float(values.max()))
 
 
-def thinned(trials: pd.DataFrame) -> pd.DataFrame:
-    """At most `MOST_POINTS` trials, evenly spaced by number, so that a figure stays small."""
-    if len(trials) <= MOST_POINTS:
+def thinned(trials: pd.DataFrame, most: int = MOST_POINTS) -> pd.DataFrame:
+    """At most so many trials, evenly spaced by number, so that a figure stays small."""
+    if len(trials) <= most:
         return trials
-    return trials.iloc[np.linspace(0, len(trials) - 1, MOST_POINTS).astype(int)]
+    return trials.iloc[np.linspace(0, len(trials) - 1, most).astype(int)]
 
 
 def drawn_note(drawn: pd.DataFrame, trials: pd.DataFrame) -> str:
@@ -34,6 +36,12 @@ def drawn_note(drawn: pd.DataFrame, trials: pd.DataFrame) -> str:
     if len(drawn) == len(trials):
         return plural(len(trials), "trial")
     return f"{len(drawn)} of {len(trials):,} trials drawn"
+
+
+def outcome_note(trials: pd.DataFrame) -> str:
+    """Which symbol means which outcome, for a title; empty if there is one outcome."""
+    found = [outcome for outcome in _SIGNS if (trials["outcome"] == outcome).any()]
+    return ", ".join(f"{_SIGNS[o]} {o}" for o in found) if len(found) > 1 else ""
 
 
 def trial_marks(
@@ -63,8 +71,12 @@ def trial_marks(
 def mean_marks(
     means: pd.DataFrame, x: list[float | None], colour: str, name: str, *, line: bool
 ) -> go.Scatter:
-    """Diamonds with their intervals at `x`, from the rows of `group_means`."""
-    half = (means["high"] - means["mean"]).where(means["count"] >= LEAST_DRAWN, 0.0)
+    """Diamonds with their intervals at `x`, from the rows of `group_means`.
+
+    They are hollow and have no interval where there are one or two trials.
+    """
+    sure = means["count"] >= LEAST_DRAWN
+    half = (means["high"] - means["mean"]).where(sure, 0.0)
     return go.Scatter(
         x=x,
         y=numbers(means["mean"]),
@@ -72,7 +84,11 @@ def mean_marks(
         customdata=means["count"].tolist(),
         mode="lines+markers" if line else "markers",
         line={"color": colour, "width": 1.5, "dash": "dot"},
-        marker={"color": colour, "symbol": "diamond", "size": 12},
+        marker={
+            "color": colour,
+            "symbol": np.where(sure, "diamond", "diamond-open").tolist(),
+            "size": 12,
+        },
         name=name,
         legendgroup=name,
         hovertemplate="mean %{y:.4g}, n=%{customdata}<extra></extra>",

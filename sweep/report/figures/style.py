@@ -139,15 +139,36 @@ def styled(
     lines = [f"<b>{title}</b>", *subtitle(frames, note)]
     named = [trace for trace in traces if trace.name and trace.showlegend is not False]
     legend = 28 if len(named) > 1 and layout.get("showlegend", True) else 0
+    legend = 0 if layout.get("legend", {}).get("yanchor") == "top" else legend
+    scale = 24 if layout.get("coloraxis", {}).get("colorbar", {}).get("orientation") == "h" else 0
     base: dict[str, Any] = {
         "template": template(),
         "title": {"text": "<br>".join(lines)},
         "height": HEIGHT,
-        "margin": {"l": 60, "r": 20, "t": 26 + 19 * len(lines) + legend, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 26 + 19 * len(lines) + legend + scale, "b": 50},
     }
     figure = go.Figure(data=list(traces), layout=base)
     figure.update_layout(**layout)
     return figure
+
+
+def scale_above() -> dict[str, Any]:
+    """A colour axis whose bar lies above the plot, where it takes no width from it."""
+    bar = {
+        "orientation": "h",
+        "x": 0,
+        "xanchor": "left",
+        # From 1 on, Plotly would push the figure's title up.
+        "y": 0.999,
+        "yanchor": "bottom",
+        "xpad": 0,
+        "ypad": 4,
+        "thickness": 8,
+        "len": 1,
+        "outlinewidth": 0,
+        "nticks": 6,
+    }
+    return {"colorscale": SCALE, "colorbar": bar}
 
 
 def subtitle(frames: StudyFrames | Sequence[StudyFrames], note: str = "") -> list[str]:

@@ -5,9 +5,8 @@ from pathlib import Path
 
 from sweep.report.analysis.studies.comparison import overview, verdicts
 from sweep.report.figures.catalogue import report_charts
-from sweep.report.figures.style import Chart
 from sweep.report.files import write_file
-from sweep.report.frames import StudyFrames, study_frames
+from sweep.report.frames import study_frames
 from sweep.report.page.comparison import comparison_body
 from sweep.report.page.elements import warning
 from sweep.report.page.shell import Shell, document, filled, self_contained
@@ -56,7 +55,7 @@ def study_page(store: Store, study: str, shell: Shell) -> str:
     head = {
         "heading": escaped(frames.study),
         "warning": warning(frames.data) if frames.is_fallback else "",
-        "body": study_body(frames, store.record(study), _charts(store, frames)),
+        "body": study_body(frames, store.record(study), report_charts(frames)),
     }
     return document(f"{frames.study} · sweep report", filled("head.html", head), shell)
 
@@ -69,7 +68,7 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
     """
     read = [study_frames(store, study) for study in studies]
     sections = [
-        study_body(frames, store.record(frames.study), _charts(store, frames), f"study-{place}-")
+        study_body(frames, store.record(frames.study), report_charts(frames), f"study-{place}-")
         for place, frames in enumerate(read)
     ]
     head = {
@@ -78,8 +77,3 @@ def studies_page(store: Store, studies: Sequence[str], shell: Shell) -> str:
         "body": comparison_body(overview(read), verdicts(read), sections),
     }
     return document("Studies compared · sweep report", filled("head.html", head), shell)
-
-
-def _charts(store: Store, frames: StudyFrames) -> Sequence[Chart]:
-    with store.translated():
-        return report_charts(frames, store.load_study(frames.study))

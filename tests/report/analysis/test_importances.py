@@ -1,5 +1,6 @@
+from dataclasses import replace
+
 import numpy as np
-import optuna
 import pytest
 from report_studies import frames_of, trial_row
 
@@ -39,24 +40,30 @@ def test_importances_say_what_matters_and_how_surely(rows: list[dict[str, object
         assert not mine.loc["width", "clear"]
 
 
-def test_optuna_announces_nothing(
-    rows: list[dict[str, object]],
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(importances, "RESAMPLES", 2)
-    optuna.logging.set_verbosity(optuna.logging.INFO)
-    importances_frame(frames_of(rows[:30]))
-    assert capfd.readouterr().err == ""
-    assert optuna.logging.get_verbosity() == optuna.logging.INFO
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = tuple(replace(method, resamples=2) for method in importances.METHODS)
+    monkeypatch.setattr(importances, "METHODS", few)
 
 
-def test_importances_are_the_same_each_time(
-    rows: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(importances, "RESAMPLES", 3)
+@pytest.mark.usefixtures("hurried")
+def test_importances_are_the_same_each_time(rows: list[dict[str, object]]) -> None:
     frames = frames_of(rows[:40])
     assert importances_frame(frames).equals(importances_frame(frames))
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_large_study_takes_no_longer_than_a_sample_of_it() -> None:
+    chance = np.random.default_rng(1)
+    rows = [
+        trial_row(n, values=[rate], config={"learning_rate": rate, "l2": float(chance.random())})
+        for n, rate in enumerate(chance.uniform(0.001, 0.1, 5000))
+    ]
+    table = importances_frame(frames_of(rows))
+    assert table.groupby("method")["trials"].first().to_dict() == {
+        method.name: method.most_trials for method in importances.METHODS
+    }
+    assert table.groupby("method").first()["setting"].tolist() == ["learning_rate"] * 2
 
 
 def test_too_few_or_constant_trials_have_none(rows: list[dict[str, object]]) -> None:

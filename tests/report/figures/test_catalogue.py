@@ -1,14 +1,11 @@
 import json
 from dataclasses import replace
 
-import optuna
 import pytest
 from report_studies import epoch_row, failed_row, frames_of, trial_row
 
 from sweep.report.figures import catalogue as figures
 from sweep.report.figures.curves import learning_curves
-from sweep.report.figures.heatmap import activation_by_initializer
-from sweep.report.figures.overview import importances
 from sweep.report.frames import StudyFrames, study_frames
 from sweep.store import Store
 
@@ -81,15 +78,14 @@ AWKWARD = {
 @pytest.mark.parametrize("name", AWKWARD)
 def test_no_figure_fails_on_an_awkward_study(name: str) -> None:
     frames = AWKWARD[name]()
-    directions = list(frames.directions)
-    charts = figures.report_charts(frames, optuna.create_study(directions=directions))
+    charts = figures.report_charts(frames)
     for chart in charts:
         drawn = json.loads(chart.figure.to_json())
         assert drawn["data"] or drawn["layout"]["annotations"], chart.key
         assert chart.text.endswith(".")
         assert "nan" not in chart.text.lower().split()
     assert [c.key for c in charts if c.key != "pareto"] == REPORT
-    assert ("pareto" in [c.key for c in charts]) == (len(directions) > 1)
+    assert ("pareto" in [c.key for c in charts]) == (len(frames.directions) > 1)
 
 
 @pytest.mark.parametrize("name", AWKWARD)
@@ -98,8 +94,7 @@ def test_every_title_says_which_data_it_shows(name: str, fallback: bool) -> None
     made = AWKWARD[name]()
     frames = frames_of([], fallback=fallback)
     frames = replace(made, data=frames.data, is_fallback=fallback)
-    study = optuna.create_study(directions=list(made.directions))
-    for chart in figures.report_charts(frames, study):
+    for chart in figures.report_charts(frames):
         title = chart.figure.layout.title.text
         assert ("synthetic data (fallback)" in title) == fallback
         assert ("data: cifar10" in title) != fallback
@@ -131,26 +126,6 @@ def test_dashboard_figures(store: Store) -> None:
         assert len(chart.figure.to_json()) < 20_000
 
 
-def test_heat_map_shows_means_and_counts_with_gaps_where_nothing_was_tried() -> None:
-    pairs = [
-        ("relu", "he_normal", 0.4),
-        ("relu", "he_normal", 0.5),
-        ("selu", "lecun_normal", 0.6),
-    ]
-    rows = [
-        trial_row(n, values=[v], config={"activation": a, "kernel_initializer": i})
-        for n, (a, i, v) in enumerate(pairs)
-    ]
-    trace, cells = activation_by_initializer(frames_of(rows)).figure.data
-    assert list(trace.y) == ["relu", "selu"]
-    assert list(trace.x) == ["lecun<br>normal", "he<br>normal"]
-    assert [list(row) for row in trace.z] == [[None, 0.45], [0.6, None]]
-    assert set(zip(cells.y, cells.x, cells.text, strict=True)) == {
-        ("relu", "he<br>normal", "0.450<br>n=2"),
-        ("selu", "lecun<br>normal", "0.600<br>n=1"),
-    }
-
-
 def test_the_mean_curve_does_not_rise_because_weak_trials_end() -> None:
     epochs = [epoch_row(0, e, 0.5) for e in (1, 2, 3)] + [epoch_row(1, 1, 0.1)]
     figure = learning_curves(frames_of([trial_row(0), trial_row(1)], epochs)).figure
@@ -169,35 +144,8 @@ def test_learning_curves_can_be_split_by_every_setting_that_varied(store: Store)
     assert all(any(visible) for visible in buttons.values())
 
 
-def test_importances_sum_to_one_and_find_what_matters() -> None:
-    study = optuna.create_study()
-
-    def objective(trial: optuna.Trial) -> float:
-        strong = trial.suggest_float("strong", 0, 1)
-        return strong + trial.suggest_float("weak", 0, 1) / 100
-
-    study.sampler = optuna.samplers.RandomSampler(seed=0)
-    study.optimize(objective, n_trials=30)
-    found = importances(study)
-    assert sum(found.values()) == pytest.approx(1.0)
-    assert found["strong"] > 0.8
-
-
-@pytest.mark.parametrize("values", [[], [0.5] * 20, [0.1, 0.2, 0.3]])
-def test_importances_are_not_invented(values: list[float]) -> None:
-    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
-    queue = iter(values)
-
-    def objective(trial: optuna.Trial) -> float:
-        trial.suggest_float("x", 0, 1)
-        return next(queue)
-
-    study.optimize(objective, n_trials=len(values))
-    assert importances(study) == {}
-
-
 def test_text_from_outside_is_not_read_as_markup() -> None:
     made = frames_of([failed_row(0, error="<script>alert(1)</script>")])
     frames = replace(made, data="<script>alert(1)</script>.npz", is_fallback=False)
-    for chart in figures.report_charts(frames, optuna.create_study()):
+    for chart in figures.report_charts(frames):
         assert "<script" not in chart.figure.to_json()

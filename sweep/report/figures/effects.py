@@ -1,12 +1,7 @@
-"""All settings at once: effects and importances."""
+"""The effects of all settings at once."""
 
-import warnings
-from collections.abc import Mapping
-
-import optuna
 import pandas as pd
 import plotly.graph_objects as go
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from sweep.report.analysis.effects import effects
 from sweep.report.figures.style import (
@@ -17,12 +12,9 @@ from sweep.report.figures.style import (
     styled,
 )
 from sweep.report.frames import StudyFrames
-from sweep.report.text import escaped, metric, plural
+from sweep.report.text import metric, plural
 
 MOST_SETTINGS = 12
-LEAST_TRIALS = 8
-# PED-ANOVA asks what the best trials have in common; fewer than five say nothing.
-LEAST_TOP_TRIALS = 5
 ROW_PIXELS = 21
 # The picture ends at so many times the largest effect: a few wide intervals would shrink the rest.
 WIDEST = 1.6
@@ -114,54 +106,3 @@ def _effects_text(frames: StudyFrames, table: pd.DataFrame, name: str) -> str:
         return f"No value's effect on {name} is told apart from chance ({counted})."
     row = clear.iloc[int(clear["effect"].abs().argmax())]
     return f"The largest effect on {name} beyond chance: {row['sentence']} ({counted})."
-
-
-def importances(study: optuna.Study) -> Mapping[str, float]:
-    """Importance of each parameter by PED-ANOVA, summing to 1; empty if it cannot be told.
-
-    The share of trials called good is 10 %, or more where that would be fewer than five trials.
-    """
-    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len(complete) < LEAST_TRIALS or len({tuple(trial.values) for trial in complete}) == 1:
-        return {}
-    share = max(0.1, LEAST_TOP_TRIALS / len(complete))
-    with warnings.catch_warnings():
-        # Optuna warns of rare values of conditional parameters, which are counted as they are,
-        # and of ties, where as many trials as possible are called good.
-        warnings.filterwarnings("ignore", message="Some regimes for parameter")
-        warnings.filterwarnings("ignore", message="Target and region quantiles select the same")
-        return get_param_importances(
-            study, evaluator=PedAnovaImportanceEvaluator(target_quantile=share)
-        )
-
-
-def importance_chart(frames: StudyFrames, found: Mapping[str, float]) -> Chart:
-    """Bars of `importances`."""
-    key, title = "importances", "Importance of each parameter"
-    if not found:
-        reason = f"Needs {LEAST_TRIALS} complete trials that differ"
-        return Chart(key, empty(frames, title, reason), reason + ".")
-    shown = sorted(found.items(), key=lambda item: item[1], reverse=True)[:15]
-    names, shares = [escaped(name) for name, _ in shown], [share for _, share in shown]
-    trace = go.Bar(
-        x=shares,
-        y=names,
-        orientation="h",
-        marker={"color": BLUE},
-        text=[f"{share:.0%}" for share in shares],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.1%}<extra></extra>",
-    )
-    figure = styled(
-        frames,
-        [trace],
-        title,
-        "PED-ANOVA: what sets the best trials apart",
-        xaxis={"tickformat": ".0%", "title": {"text": "share"}, "rangemode": "tozero"},
-        yaxis={"autorange": "reversed", "showgrid": False, "type": "category"},
-        margin={"r": 50},
-        height=max(320, 160 + 26 * len(names)),
-    )
-    text = f"By PED-ANOVA, {names[0]} sets the best trials apart most ({shares[0]:.0%})."
-    return Chart(key, figure, text)

@@ -37,9 +37,10 @@ class HistoryTpe(TPESampler):
             seed=seed,
             n_startup_trials=startup_trials,
             multivariate=True,
-            group=True,
             constant_liar=True,
         )
+        # Not as an argument, which warns each time that it is experimental, in any thread.
+        self._group = True
         self._history = history
         self._numbers = frozenset(numbers)
         self._tables: tuple[Table, Table] | None = None

@@ -194,7 +194,7 @@ def test_export_to_standard_output_and_files(cli, one_study):
 
 def test_export_of_frames(cli, one_study):
     outcome = cli("export", "--frames", "frames", "--format", "csv")
-    names = ["study", "trials", "epochs", "workers", "effects", "interactions"]
+    names = ["study", "trials", "epochs", "layers", "workers", "effects", "interactions"]
     assert outcome.out == "".join(f"wrote frames/{name}.csv\n" for name in names)
     assert len((one_study / "frames" / "trials.csv").read_text().splitlines()) == 8
     document = json.loads(cli("export", "small", "--frames", "tables", "--json").out)

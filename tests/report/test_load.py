@@ -9,7 +9,7 @@ import sweep
 from sweep.errors import StoreError, UsageError
 from sweep.store import Store
 
-FILES = ["study", "trials", "epochs", "workers", "effects", "interactions"]
+FILES = ["study", "trials", "epochs", "layers", "workers", "effects", "interactions"]
 
 
 def test_a_notebook_gets_every_frame(study_database: Path) -> None:
@@ -60,7 +60,8 @@ def test_parquet_files_keep_every_value_and_type(study_database: Path, tmp_path:
 def test_csv_files_hold_the_same_numbers(study_database: Path, tmp_path: Path) -> None:
     study = sweep.load("cifar-deep", study_database)
     study.export(tmp_path, "csv")
-    read = pd.read_csv(tmp_path / "epochs.csv")
+    read = pd.read_csv(tmp_path / "epochs.csv", parse_dates=["reported"])
+    read["reported"] = read["reported"].astype(study.epochs["reported"].dtype)
     pd.testing.assert_frame_equal(read, study.epochs)
     trials = pd.read_csv(tmp_path / "trials.csv")
     assert trials["value"].equals(study.trials["value"])

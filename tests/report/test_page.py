@@ -77,14 +77,14 @@ def test_every_figure_has_a_text_alternative(page: str) -> None:
     figures = [a for tag, a in elements.tags if tag == "div" and a.get("role") == "img"]
     captions = {a["id"] for tag, a in elements.tags if tag == "figcaption"}
     sources = [a["data-for"] for tag, a in elements.tags if tag == "script" and "data-for" in a]
-    assert len(figures) == 11
+    assert len(figures) == 13
     assert {a["aria-describedby"] for a in figures} == captions
     assert [a["id"] for a in figures] == sources
 
 
 def test_figures_are_valid_json(page: str) -> None:
     found = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
-    assert len(found) == 12
+    assert len(found) == 14
     for source in found:
         json.loads(source)
 

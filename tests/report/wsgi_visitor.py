@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -54,7 +53,9 @@ def visit(
     def start(status: str, headers: list[tuple[str, str]], *_: Any) -> None:
         begun.append((status, headers))
 
-    body: Iterable[bytes] = application(environ, start)
+    body = application(environ, start)
     content = b"".join(body)
+    if hasattr(body, "close"):
+        body.close()
     ((status, given),) = begun
     return Answer(int(status[:3]), {name.lower(): value for name, value in given}, content)

@@ -78,7 +78,7 @@ def command(
     key: Path | None,
     storage: str,
 ) -> None:
-    """Serve pages about the studies, and Optuna's dashboard, until Ctrl-C.
+    """Serve live and compare pages, and Optuna's dashboard.
 
     Without a password, whoever reaches it may look, edit and delete: on 127.0.0.1 that is everyone
     who is logged in on this machine, and other addresses are refused. With one, the user `owner`

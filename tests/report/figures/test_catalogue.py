@@ -13,7 +13,7 @@ DASHBOARD = ["activation-initializer", "momentum", "dropout", "batch-norm"]
 REPORT = [
     *("history", "rank", "curves", "effects", "importances"),
     *DASHBOARD,
-    *("gantt", "parallel"),
+    *("layers", "cost", "gantt", "parallel"),
 ]
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 STUDY = """
 study: real
 description: A real study in small
-data: {name: synthetic, train_images: 2000, validation: {images: 500}}
-fixed: {depth: 3, width: 32, scaling: channel}
+data: {name: synthetic, train_images: 8000, validation: {images: 1000}}
+fixed: {depth: 3, width: 32, scaling: channel, early_stopping: none}
 search:
   activation: [relu, elu, swish]
   learning_rate: {low: 1e-3, high: 1e-2, log: true}
-budget: {trials: 8, epochs: 12}
-pruner: {name: median, startup_trials: 3, min_epochs: 3}
+budget: {trials: 8, epochs: 60}
+pruner: {name: median, startup_trials: 3, min_epochs: 20}
 seed: 5
 """
 PATIENCE_SECONDS = 120

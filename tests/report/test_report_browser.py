@@ -77,7 +77,7 @@ def test_report_opens_from_a_file_without_a_network(
     ):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": 1360 if width == "wide" else 390, "height": 900})
-        drawn = f"html[data-drawn='11'][data-theme='{theme}'][data-width='{width}']"
+        drawn = f"html[data-drawn='13'][data-theme='{theme}'][data-width='{width}']"
         page.locator(drawn).wait_for()
         photograph(page, name, tmp_path)
         check_titles(page)

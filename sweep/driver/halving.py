@@ -71,9 +71,9 @@ class HistoryHalvingPruner(BasePruner):
         ended = self._values[key]
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         others = [
-            other.system_attrs[key]
+            attrs[key]
             for other in running
-            if key in other.system_attrs
+            if key in (attrs := other.system_attrs)
             and other._trial_id != trial._trial_id
             and self._competes(other)
         ]

@@ -128,10 +128,11 @@ class Ledger:
         if report.epoch < open_trial.last_step:
             return False
         if report.epoch > open_trial.last_step:
-            trial.report(value, report.epoch)
+            self._run.report(trial._trial_id, report.epoch, value)
         elif trial.user_attrs.get(STOP_REASON) == StopReason.PRUNED:
             return True
-        pruned = report.epoch >= self._spec.pruner.min_epochs and trial.should_prune()
+        is_judged = report.epoch >= self._spec.pruner.min_epochs
+        pruned = is_judged and self._run.should_prune(trial._trial_id)
         if pruned:
             trial.set_user_attr(STOP_REASON, StopReason.PRUNED.value)
         return pruned

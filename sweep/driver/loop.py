@@ -279,9 +279,9 @@ class Loop:
     def _asks_ahead(self) -> bool:
         """Whether trials are to be asked for: the budget has some, and few are ready."""
         missing = self._missing
-        wanted = len(self._ready) + missing
-        # Several at once cost little more than one.
-        is_time = missing > 0 and missing >= min(wanted // 2, self._source.most_at_once)
+        # Several at once cost little more than one; but who trains nothing waits for the last.
+        enough = min((len(self._ready) + missing) // 2, self._source.most_at_once)
+        is_time = missing > 0 and (missing >= enough or self._roster.has_idle)
         return is_time and not self._budget_is_spent and self.ending is None
 
     @property

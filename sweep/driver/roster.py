@@ -116,6 +116,11 @@ class Roster:
         return sum(seat.capacity if seat else 1 for seat in self.seats.values())
 
     @property
+    def has_idle(self) -> bool:
+        """Whether a worker that is ready trains nothing."""
+        return any(seat is not None and not seat.trials for seat in self.seats.values())
+
+    @property
     def ahead(self) -> int:
         """How many trials should be ready for the slots that become free next.
 

@@ -144,8 +144,9 @@ class Worker:
         Libraries never give back the memory of some things, such as programs compiled by XLA.
         A directive that comes meanwhile waits in the socket.
         """
-        is_grown = self._has_trained and resident_bytes() > _MOST_RESIDENT_BYTES
-        if self._engine.active or not is_grown:
+        if self._engine.active or not self._has_trained:
+            return
+        if resident_bytes() <= _MOST_RESIDENT_BYTES:
             return
         with self._channel.quiet() as is_drained:
             if not is_drained:

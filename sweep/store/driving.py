@@ -324,6 +324,10 @@ class DrivingStorage(BaseStorage):
             setattr(trial, name, dict(getattr(trial, name)))
         return trial
 
+    def seen(self, trial_id: int) -> FrozenTrial:
+        """A trial as it is now, not to be changed."""
+        return self._trials[trial_id]
+
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
         """As the database does."""
         find = self._backend.get_trial_id_from_study_id_trial_number
@@ -337,10 +341,10 @@ class DrivingStorage(BaseStorage):
     ) -> list[FrozenTrial]:
         """From memory, by number; `pull` takes in what others enqueued."""
         only_open = states is not None and not any(state in states for state in _FINISHED)
-        ids = self._open if only_open else self._trials
+        # By id they are in the order of their numbers too.
+        ids = sorted(self._open if only_open else self._trials)
         known = (self._trials[trial_id] for trial_id in ids)
         trials = [trial for trial in known if states is None or trial.state in states]
-        trials.sort(key=lambda trial: trial.number)
         return copy.deepcopy(trials) if deepcopy else trials
 
     # Inside

@@ -140,6 +140,14 @@ class StudyRun:
 
     # Trials that are held
 
+    def report(self, trial_id: int, epoch: int, value: float) -> None:
+        """Tell Optuna what a trial reached in an epoch, inside `gathering`."""
+        self.storage.set_trial_intermediate_value(trial_id, epoch, value)
+
+    def should_prune(self, trial_id: int) -> bool:
+        """Whether the pruner would stop a trial here; to be asked inside `gathering`."""
+        return self.study.pruner.prune(self.study, self.storage.seen(trial_id))
+
     def trial_started(self, trial_id: int, task: TrialTask, worker: str) -> None:
         """A trial begins at its first epoch; whatever an earlier attempt left is removed."""
 

@@ -118,10 +118,13 @@ def overhead_of(url: str, slots: int, seconds: float) -> dict[str, float]:
             for row in store.epoch_rows(STUDY)
             if row["reported_at"] > datetime.now(UTC) - timedelta(hours=1)
         )
-    first = times[0] + timedelta(seconds=WARM_UP_SECONDS)
-    last = first + timedelta(seconds=seconds)
-    trained = sum(first <= when < last for when in times) * EPOCH_SECONDS
-    return {"trial_epochs": len(times), "overhead": 1.0 - trained / (slots * seconds)}
+    begin = times[0] + timedelta(seconds=WARM_UP_SECONDS)
+    middle = [when for when in times if begin <= when < begin + timedelta(seconds=seconds)]
+    # From one report to another, lest a part of an epoch counts as none or as a whole one.
+    first, last = middle[0], middle[-1]
+    trained = sum(first < when for when in middle) * EPOCH_SECONDS
+    whole = slots * (last - first).total_seconds()
+    return {"trial_epochs": len(times), "overhead": 1.0 - trained / whole}
 
 
 def ours(server: Any, earlier: int, workers: int, slots: int, seconds: float) -> dict[str, Any]:

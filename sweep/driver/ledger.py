@@ -1,6 +1,7 @@
 """What the trials of a study do, judged and written down: our tables first, Optuna last."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from optuna.trial import TrialState
 
@@ -25,6 +26,21 @@ from sweep.space import SearchSpace
 from sweep.spec.model import StudySpec
 from sweep.store import Store, StudyRun
 from sweep.trial import EpochReport, StopReason, TrialResult
+
+
+@dataclass(frozen=True, slots=True)
+class Retired:
+    """A trial that has left its slot.
+
+    Attributes:
+        trial: The trial.
+        result: How it ended.
+        worker: Who trained it.
+    """
+
+    trial: OpenTrial
+    result: TrialResult
+    worker: str
 
 
 class Ledger:
@@ -146,54 +162,44 @@ class Ledger:
         value = objective_values([objective], open_trial.reports, kept=kept, parameters=0)[0]
         return Retirement(number, reason, self._weights.place_for(number, value))
 
-    def conclude(self, open_trial: OpenTrial, result: TrialResult, worker: str) -> None:
-        """Write down how a trial ended: our tables first, Optuna's state last."""
-        trial = open_trial.trial
-        if result.reason is StopReason.INTERRUPTED:
-            self._run.trial_ended(trial._trial_id, result, worker)
-            if not self._run.holds(trial._trial_id):
-                self._tidy_lost(open_trial)
-            return
-        is_pruned = result.reason is StopReason.PRUNED
-        values = None if is_pruned else self._values(open_trial, result)
+    def conclude(self, retired: Sequence[Retired]) -> None:
+        """Write down how trials ended, in one transaction: our tables first, Optuna's state last.
 
-        def write() -> None:
-            self._run.trial_ended(trial._trial_id, result, worker)
-            trial.set_user_attr(STOP_REASON, result.reason.value)
-            trial.set_user_attr("seconds", round(result.seconds, 3))
-
-        state = TrialState.PRUNED if is_pruned else TrialState.COMPLETE
-        if self._end(open_trial, state, values, write):
-            self._count(open_trial, result, values)
-            self.tidy(open_trial)
-
-    def _end(
-        self,
-        open_trial: OpenTrial,
-        state: TrialState,
-        values: list[float] | None,
-        write: Callable[[], None],
-    ) -> bool:
-        """End a trial for Optuna together with what `write` writes, unless it was taken over.
-
-        Returns:
-            Whether it was this run's to end; else its end here counts for nothing.
+        What ended that another run has taken over meanwhile counts for nothing.
         """
-        trial = open_trial.trial
-        if self._run.holds(trial._trial_id):
+        mine = [each for each in retired if self._holds(each.trial)]
+        values = {each.result.number: self._values(each) for each in mine}
+        if mine:
             with self._run.batch():
-                write()
-                self._study.tell(trial, values, state=state)
-            if self._run.storage.get_trial(trial._trial_id).state.is_finished():
-                return True
-        self._tidy_lost(open_trial)
-        return False
+                for each in mine:
+                    self._write_end(each, values[each.result.number])
+        for each in retired:
+            number = each.result.number
+            if number in values and self._has_ended(each.trial):
+                self._count(each, values[number])
+                self.tidy(each.trial)
+            elif not self._holds(each.trial):
+                self._tidy_lost(each.trial)
 
-    def _count(
-        self, open_trial: OpenTrial, result: TrialResult, values: list[float] | None
-    ) -> None:
+    def _write_end(self, retired: Retired, values: list[float] | None) -> None:
+        trial, result = retired.trial.trial, retired.result
+        self._run.trial_ended(trial._trial_id, result, retired.worker)
+        if result.reason is StopReason.INTERRUPTED:
+            return
+        trial.set_user_attr(STOP_REASON, result.reason.value)
+        trial.set_user_attr("seconds", round(result.seconds, 3))
+        state = TrialState.PRUNED if values is None else TrialState.COMPLETE
+        self._study.tell(trial, values, state=state)
+
+    def _holds(self, open_trial: OpenTrial) -> bool:
+        return self._run.holds(open_trial.trial._trial_id)
+
+    def _has_ended(self, open_trial: OpenTrial) -> bool:
+        return self._run.storage.seen(open_trial.trial._trial_id).state.is_finished()
+
+    def _count(self, retired: Retired, values: list[float] | None) -> None:
         self.concluded += 1
-        trial = open_trial.trial
+        open_trial, result = retired.trial, retired.result
         if values is None:
             self.standings.pruned += 1
             self._announce(open_trial, f"pruned after epoch {result.epochs}")
@@ -210,11 +216,14 @@ class Ledger:
         self._announce(open_trial, f"{ended}: {scores(metrics)}{best}")
         if is_best:
             text = f"trial {result.number} is the best so far: {scores(metrics)}"
-            facts = {"trial": result.number, "values": metrics, "params": trial.params}
+            facts = {"trial": result.number, "values": metrics, "params": open_trial.trial.params}
             self._notifier.tell("new_best", text, facts)
 
-    def _values(self, open_trial: OpenTrial, result: TrialResult) -> list[float]:
-        objectives, reports = self._spec.objectives, open_trial.reports
+    def _values(self, retired: Retired) -> list[float] | None:
+        """The objective values of a trial; None for one that has none of its own."""
+        objectives, reports, result = self._spec.objectives, retired.trial.reports, retired.result
+        if result.reason in (StopReason.PRUNED, StopReason.INTERRUPTED):
+            return None
         if result.reason is StopReason.DIVERGED:
             return diverged_values(
                 objectives, reports, classes=self._data.classes, parameters=result.parameters
@@ -225,13 +234,13 @@ class Ledger:
 
     def fail(self, open_trial: OpenTrial, error: str, traceback: str, log: str) -> None:
         """Write down why a trial failed."""
-        number = open_trial.task.number
-        trial = open_trial.trial
-
-        def write() -> None:
-            self._run.trial_failed(trial._trial_id, number, error, traceback, log)
-
-        if not self._end(open_trial, TrialState.FAIL, None, write):
+        number, trial = open_trial.task.number, open_trial.trial
+        if is_mine := self._holds(open_trial):
+            with self._run.batch():
+                self._run.trial_failed(trial._trial_id, number, error, traceback, log)
+                self._study.tell(trial, state=TrialState.FAIL)
+        if not (is_mine and self._has_ended(open_trial)):
+            self._tidy_lost(open_trial)
             return
         self.tidy(open_trial)
         self.standings.failures.add(number)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sweep.budget import WANTED_ENDINGS, Budget, Ending
 from sweep.data import DataRef
-from sweep.driver.ledger import Ledger
+from sweep.driver.ledger import Ledger, Retired
 from sweep.driver.progress import Progress, Watcher
 from sweep.driver.ready import ReadyQueue
 from sweep.driver.roster import Roster, Seat
@@ -75,6 +75,7 @@ class Loop:
         self._budget_is_spent = False
         self._lost: set[int] = set()
         self._broken_off: list[OpenTrial] = []
+        self._retired: list[Retired] = []
         self._most_epochs = most_epochs(spec)
         self._started = time.monotonic()
         self._trains_since: float | None = None
@@ -111,6 +112,7 @@ class Loop:
             for event in self._executor.poll(0.0 if self._asks_ahead else POLL_SECONDS):
                 with self._times.storage:
                     self._handle(event)
+            self._conclude()
             self._direct_waiting()
             if self._asks_ahead:
                 self._ask()
@@ -179,7 +181,7 @@ class Loop:
                 self._direct(worker, seat)
             case TrialRetired():
                 open_trial = self._roster.seat(worker).release(event.result.number)
-                self._ledger.conclude(open_trial, event.result, worker)
+                self._retired.append(Retired(open_trial, event.result, worker))
             case TrialFailed():
                 seat = self._roster.seat(worker)
                 open_trial = seat.release(event.number)
@@ -189,15 +191,23 @@ class Loop:
             case WorkerLost():
                 self._lose(event)
 
+    def _conclude(self) -> None:
+        """Write down at once all that has retired."""
+        retired, self._retired = self._retired, []
+        if retired:
+            with self._times.storage:
+                self._ledger.conclude(retired)
+
     def _judge(self, reports: Sequence[EpochReport], seat: Seat) -> tuple[Retirement, ...]:
         verdicts = self._ledger.judge(reports, seat.trials)
+        sets_aside = self._sets_aside
         judged = []
         for verdict, report in zip(verdicts, reports, strict=True):
             if report.number in self._lost:
                 self._lost.discard(report.number)
                 self._watcher.message(f"trial {report.number} was taken over by another run")
                 verdict = Retirement(report.number, StopReason.INTERRUPTED)
-            elif self._sets_aside:
+            elif sets_aside:
                 verdict = verdict or Retirement(report.number, StopReason.INTERRUPTED)
             judged.append(verdict)
         return tuple(verdict for verdict in judged if verdict is not None)

@@ -34,6 +34,7 @@ from sweep.store.optuna_tables import (
     PARAMS,
     SYSTEM_ATTRS,
     USER_ATTRS,
+    End,
     NewTrial,
 )
 from sweep.store.pending import Note, Pending
@@ -268,23 +269,26 @@ class DrivingStorage(BaseStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        """In the database at once, an end in one transaction with all that waits to be written."""
+        """A start at once; an end, which is its last word, with all that waits to be written.
+
+        Until that is written the trial is read as running.
+
+        Returns:
+            False if it turned out that another run holds the trial.
+        """
         trial = self._changed(trial_id)
-        if state is TrialState.RUNNING:
-            if not self._share.start(trial_id):
-                return False
-        elif state.is_finished():
-            if not self._share.finish(trial_id, state, values, self._take_pending()):
-                return False
-        else:
-            raise ValueError(f"a trial is never set to {state.name}")
-        trial.state = state
-        if values is not None:
-            trial.values = list(values)
-        if state == TrialState.RUNNING:
-            trial.datetime_start = datetime.now()
         if state.is_finished():
-            trial.datetime_complete = datetime.now()
+            self._pending.ends[trial_id] = End(state, values, datetime.now())
+            if self._in_batch:
+                return True
+            self.flush()
+            return self._trials[trial_id].state.is_finished()
+        if state is not TrialState.RUNNING:
+            raise ValueError(f"a trial is never set to {state.name}")
+        if not self._share.start(trial_id):
+            return False
+        trial.state = state
+        trial.datetime_start = datetime.now()
         self._keep(trial)
         return True
 
@@ -389,7 +393,17 @@ class DrivingStorage(BaseStorage):
     def flush(self) -> None:
         """Write all that waits, in one transaction."""
         if pending := self._take_pending():
-            self._share.write(pending)
+            lost = self._share.write(pending)
+            for trial_id in pending.ends.keys() - lost:
+                self._end(trial_id, pending.ends[trial_id])
+
+    def _end(self, trial_id: int, end: End) -> None:
+        trial = copy.copy(self._trials[trial_id])
+        trial.state = end.state
+        if end.values is not None:
+            trial.values = list(end.values)
+        trial.datetime_complete = end.at
+        self._keep(trial)
 
     def _take_pending(self) -> Pending:
         """What waits; it waits no longer, so that what cannot be written is not tried again."""

@@ -4,14 +4,14 @@ What is written here leaves exactly what the API would have left; the tests comp
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
 
 TRIALS: Final[Table] = models.TrialModel.__table__
 VALUES: Final[Table] = models.TrialValueModel.__table__
@@ -41,6 +41,21 @@ class NewTrial:
     trial_id: int
     number: int
     started_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a trial ends.
+
+    Attributes:
+        state: A finished one.
+        values: Its objective values, if it has any.
+        at: When, as Optuna writes it.
+    """
+
+    state: TrialState
+    values: Sequence[float] | None
+    at: datetime
 
 
 def make_trials(connection: Connection, study_id: int, count: int) -> list[NewTrial]:
@@ -96,20 +111,22 @@ def start_trial(connection: Connection, trial_id: int) -> None:
     connection.execute(update(TRIALS).where(TRIALS.c.trial_id == trial_id).values(values))
 
 
-def end_trial(
-    connection: Connection,
-    trial_id: int,
-    state: TrialState,
-    values: Sequence[float] | None,
-    ended_at: datetime,
-) -> None:
-    """A trial has ended, with these objective values if it is complete."""
-    if values is not None:
-        connection.execute(delete(VALUES).where(VALUES.c.trial_id == trial_id))
-        rows = [_value_row(trial_id, place, value) for place, value in enumerate(values)]
+def end_trials(connection: Connection, ends: Mapping[int, End]) -> None:
+    """Trials, by id, have ended."""
+    connection.execute(delete(VALUES).where(VALUES.c.trial_id.in_(list(ends))))
+    rows = [
+        _value_row(trial_id, place, value)
+        for trial_id, end in ends.items()
+        for place, value in enumerate(end.values or ())
+    ]
+    if rows:
         connection.execute(insert(VALUES), rows)
-    ended = update(TRIALS).where(TRIALS.c.trial_id == trial_id)
-    connection.execute(ended.values(state=state, datetime_complete=ended_at))
+    ended = update(TRIALS).where(TRIALS.c.trial_id == bindparam("of_trial"))
+    states = [
+        {"of_trial": trial_id, "state": end.state, "datetime_complete": end.at}
+        for trial_id, end in ends.items()
+    ]
+    connection.execute(ended, states)
 
 
 def _value_row(trial_id: int, objective: int, value: float) -> dict[str, object]:
@@ -125,8 +142,8 @@ def state_of(connection: Connection, trial_id: int) -> TrialState:
     return state
 
 
-def end_of(connection: Connection, trial_id: int) -> datetime | None:
-    """When a trial ended, by the clock of who ended it; None if it did not."""
-    query = select(TRIALS.c.datetime_complete).where(TRIALS.c.trial_id == trial_id)
-    ended_at: datetime | None = connection.execute(query).scalar_one()
-    return ended_at
+def ended_at(connection: Connection, trial_ids: Collection[int]) -> dict[int, datetime | None]:
+    """When trials ended, by the clocks of who ended them; None of those that did not."""
+    query = select(TRIALS.c.trial_id, TRIALS.c.datetime_complete)
+    found = connection.execute(query.where(TRIALS.c.trial_id.in_(list(trial_ids))))
+    return {trial_id: when for trial_id, when in found}

@@ -1,6 +1,6 @@
 """One run's share in a study: the trials that it holds, and how it writes about them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -242,44 +242,28 @@ class StudyShare:
 
     # Trials that are held
 
-    def write(self, pending: Pending) -> None:
-        """Write about open trials, all in one transaction; what is lost becomes part of `lost`."""
-
-        def write(connection: Connection) -> set[int]:
-            ids = pending.trial_ids
-            held = leases.still_held(connection, self.run_id, ids)
-            pending.write(connection, held)
-            return ids - held
-
-        self._lose(self._database.write(write))
-
-    def finish(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None, pending: Pending
-    ) -> bool:
-        """End a trial as Optuna does, with all that waits to be written.
+    def write(self, pending: Pending) -> set[int]:
+        """Write about open trials, and end some of them as Optuna does, all in one transaction.
 
         Returns:
-            False if another run holds the trial: then nothing was changed.
+            The trials that another run holds, of which nothing was changed; they become part of
+            `lost`.
         """
-        ids = pending.trial_ids | {trial_id}
-        ended_at = datetime.now()
+        ids = pending.trial_ids
 
         def attempt(again: bool) -> set[int]:
             with self._database.engine.begin() as connection:
-                if again and optuna_tables.end_of(connection, trial_id) == ended_at:
-                    # It was committed before, and only the answer was lost.
-                    return set()
-                held = leases.still_held(connection, self.run_id, ids)
-                pending.write(connection, held)
-                if trial_id in held:
-                    optuna_tables.end_trial(connection, trial_id, state, values, ended_at)
-                    leases.give_up(connection, [trial_id])
-                return ids - held
+                # What was committed, though its answer was lost.
+                ended = pending.ended(connection) if again else set()
+                held = leases.still_held(connection, self.run_id, ids - ended)
+                if not ended:
+                    pending.write(connection, held)
+                return ids - held - ended
 
         lost = self._database.repeat(attempt)
         self._lose(lost)
-        self._mine.discard(trial_id)
-        return trial_id not in lost
+        self._mine.difference_update(pending.ends)
+        return lost
 
     def _lose(self, trial_ids: Collection[int]) -> None:
         self.lost.update(trial_ids)

@@ -6,9 +6,10 @@ The engine sleeps for 0.3 s an epoch, in a worker process as always; space, samp
 (ASHA) and epochs are those of `studies/deep_cifar10.yaml`. Overhead is the share of the
 slots' time in which nothing trains, over a minute in the middle of a run: the driver judging an
 epoch while its worker waits, and slots that wait for a trial. Measured with so many earlier trials
-in the study, and with many drivers in one study. Beside them the same slots in a stock Optuna loop
+in the study, and with many drivers in one study: those have epochs of 3 s, since they share the
+cores that twenty machines would have. Beside them the same slots in a stock Optuna loop
 (`ask`, `report`, `should_prune`, `tell` on `RDBStorage`, same sampler and pruner). It takes about
-eight minutes, and wants the machine for itself.
+ten minutes, and wants the machine for itself.
 """
 
 import argparse
@@ -30,7 +31,7 @@ sys.path += [str(HERE.parent / "store"), str(HERE)]
 import optuna  # noqa: E402
 from overhead_history import add_history, suggest_all  # noqa: E402
 from postgres_server import running_server  # noqa: E402
-from sleeping_engine import EPOCH_SECONDS, SLOTS_VARIABLE, accuracy_of  # noqa: E402
+from sleeping_engine import EPOCH_VARIABLE, SLOTS_VARIABLE, accuracy_of  # noqa: E402
 from throughput_machine import machine  # noqa: E402
 
 from sweep.data import prepare  # noqa: E402
@@ -46,6 +47,8 @@ from sweep.spec.tree import most_epochs  # noqa: E402
 from sweep.store import Store  # noqa: E402
 
 WARM_UP_SECONDS = 25.0
+EPOCH_SECONDS = 0.3
+WORKERS_EPOCH_SECONDS = 3.0
 STUDY = "overhead"
 
 
@@ -110,7 +113,7 @@ def drive(url: str, seconds: float, name: str) -> dict[str, Any]:
     }
 
 
-def overhead_of(url: str, slots: int, seconds: float) -> dict[str, float]:
+def overhead_of(url: str, slots: int, seconds: float, epoch_seconds: float) -> dict[str, float]:
     """The share of the slots' time without training, in the middle of the run."""
     with Store.open(url, create=False) as store:
         times = sorted(
@@ -122,15 +125,20 @@ def overhead_of(url: str, slots: int, seconds: float) -> dict[str, float]:
     middle = [when for when in times if begin <= when < begin + timedelta(seconds=seconds)]
     # From one report to another, lest a part of an epoch counts as none or as a whole one.
     first, last = middle[0], middle[-1]
-    trained = sum(first < when for when in middle) * EPOCH_SECONDS
+    trained = sum(first < when for when in middle) * epoch_seconds
     whole = slots * (last - first).total_seconds()
     return {"trial_epochs": len(times), "overhead": 1.0 - trained / whole}
 
 
-def ours(server: Any, earlier: int, workers: int, slots: int, seconds: float) -> dict[str, Any]:
+def ours(
+    server: Any, earlier: int, workers: int, slots: int, seconds: float, epoch_seconds: float
+) -> dict[str, Any]:
     url = server.url(server.new_database())
     make_study(url, earlier)
-    environment = os.environ | {SLOTS_VARIABLE: str(slots)}
+    environment = os.environ | {
+        SLOTS_VARIABLE: str(slots),
+        EPOCH_VARIABLE: str(epoch_seconds),
+    }
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE), *filter(None, sys.path)])
     length = str(WARM_UP_SECONDS + seconds + 10.0)
     commands = [
@@ -153,9 +161,10 @@ def ours(server: Any, earlier: int, workers: int, slots: int, seconds: float) ->
         for process in processes:
             process.wait()
     splits = [json.loads(output) for output in outputs]
-    found = overhead_of(url, slots * workers, seconds)
+    found = overhead_of(url, slots * workers, seconds, epoch_seconds)
     mean = {key: sum(s[key] for s in splits) / len(splits) for key in splits[0]}
-    return {"earlier": earlier, "workers": workers, "slots": slots, **found, **mean}
+    what = {"earlier": earlier, "workers": workers, "slots": slots, "epoch_seconds": epoch_seconds}
+    return {**what, **found, **mean}
 
 
 def make_study(url: str, earlier: int) -> None:
@@ -231,13 +240,16 @@ def main() -> None:
     report: dict[str, Any] = {"machine": machine(), "one_worker": [], "many": [], "stock": []}
     with server_with_disk() as server:
         for earlier in options.earlier:
-            report["one_worker"].append(ours(server, earlier, 1, options.slots, options.seconds))
+            report["one_worker"].append(
+                ours(server, earlier, 1, options.slots, options.seconds, EPOCH_SECONDS)
+            )
             _show("one worker", report["one_worker"][-1])
             if options.stock_epochs:
                 report["stock"].append(stock(server, earlier, options.slots, options.stock_epochs))
                 _show("stock Optuna", report["stock"][-1])
         for workers in options.workers:
-            few = ours(server, 1000, workers, options.worker_slots, options.seconds)
+            slots, seconds = options.worker_slots, options.seconds
+            few = ours(server, 1000, workers, slots, seconds, WORKERS_EPOCH_SECONDS)
             report["many"].append(few)
             _show(f"{workers} workers", few)
     if options.out is not None:

@@ -12,7 +12,8 @@ from sweep.engines.checkpoint import Checkpoint
 from sweep.trial import EpochReport, StopReason, TrialResult, TrialTask
 
 SLOTS_VARIABLE = "SWEEP_BENCHMARK_SLOTS"
-EPOCH_SECONDS = 0.3
+EPOCH_VARIABLE = "SWEEP_BENCHMARK_EPOCH"
+_LATE_SECONDS = 0.002
 
 
 def accuracy_of(text: str, epoch: int) -> float:
@@ -32,9 +33,10 @@ class Slot:
 class SleepingEngine(Engine):
     name = "sleeping"
 
-    def __init__(self, device: str, capacity: int) -> None:
+    def __init__(self, device: str, capacity: int, epoch_seconds: float) -> None:
         self.device = device
         self.capacity = capacity
+        self._epoch_seconds = epoch_seconds
         self._slots: dict[int, Slot] = {}
 
     @property
@@ -45,9 +47,12 @@ class SleepingEngine(Engine):
         self._slots[task.number] = Slot(task, time.monotonic())
 
     def run_epoch(self) -> tuple[EpochReport, ...]:
-        until = time.monotonic() + EPOCH_SECONDS
+        until = time.monotonic() + self._epoch_seconds
         reports = [self._report(s) for s in self._slots.values() if s.finished is None]
-        time.sleep(max(0.0, until - time.monotonic()))
+        # A sleep ends late.
+        time.sleep(max(0.0, until - time.monotonic() - _LATE_SECONDS))
+        while time.monotonic() < until:
+            pass
         self.progress += 1
         return tuple(reports)
 
@@ -65,7 +70,7 @@ class SleepingEngine(Engine):
             val_loss=2.5 - accuracy,
             val_accuracy=accuracy,
             learning_rate=config.learning_rate,
-            seconds=EPOCH_SECONDS,
+            seconds=self._epoch_seconds,
             finished=slot.finished,
         )
 
@@ -90,4 +95,5 @@ class SleepingEngine(Engine):
 
 
 def make_engine(name: str, data: DataRef, device: str) -> Engine:
-    return SleepingEngine(device, int(os.environ[SLOTS_VARIABLE]))
+    slots, epoch_seconds = int(os.environ[SLOTS_VARIABLE]), float(os.environ[EPOCH_VARIABLE])
+    return SleepingEngine(device, slots, epoch_seconds)

@@ -134,11 +134,7 @@ class DrivingStorage(BaseStorage):
         if not changed:
             return
         # All of them, to begin with: not by name, which would be as many parameters of a query.
-        after = max(changed) if self._trials else -1
-        fetch = self._backend._get_trials
-        for trial in self._call(fetch, self._share.study_id, None, changed, after):
-            if trial._trial_id not in changed:
-                continue
+        for trial in self._share.read(changed if self._trials else None):
             before = self._trials.get(trial._trial_id)
             self._remember(trial)
             if trial.state.is_finished() and (before is None or not before.state.is_finished()):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, String, Table, cast, func, select
 
+from sweep.store.optuna_rows import INFINITE
 from sweep.store.optuna_tables import USER_ATTRS
 from sweep.store.records import RETRY_OF, Outlook
 from sweep.store.schema import (
@@ -27,7 +28,7 @@ from sweep.store.schema import (
     workers,
 )
 from sweep.store.spending import outlook
-from sweep.store.trial_rows import INFINITE, STATE_HERE
+from sweep.store.trial_rows import STATE_HERE
 
 Rows = list[dict[str, Any]]
 

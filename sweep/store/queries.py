@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, distinct, func, select
 
+from sweep.store.optuna_rows import STATE
 from sweep.store.optuna_tables import TRIALS, USER_ATTRS
 from sweep.store.records import RETRY_OF
 from sweep.store.schema import (
@@ -25,7 +26,7 @@ from sweep.store.schema import (
     trials,
     workers,
 )
-from sweep.store.trial_rows import STATE, STATE_HERE
+from sweep.store.trial_rows import STATE_HERE
 from sweep.trial import StopReason
 
 

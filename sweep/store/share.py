@@ -5,13 +5,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, delete
 
 from sweep.errors import StoreError
 from sweep.store import leases, optuna_tables, writers
 from sweep.store.database import Database
 from sweep.store.locks import Holder, LockHeldError
+from sweep.store.optuna_rows import frozen_trials
 from sweep.store.optuna_tables import NewTrial
 from sweep.store.pending import Pending
 from sweep.store.schema import runs
@@ -287,6 +288,10 @@ class StudyShare:
         mine = {trial_id for trial_id, hold in holds.items() if hold.run_id == self.run_id}
         self._lose(self._mine - mine)
         return holds, newer
+
+    def read(self, trial_ids: Collection[int] | None) -> list[FrozenTrial]:
+        """Trials of the study, by number; all of it for None."""
+        return self._database.read(lambda c: frozen_trials(c, self.study_id, trial_ids))
 
     def is_mine(self, trial_id: int) -> bool:
         """Whether this run holds a trial, as far as it knows."""

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, Float, String, Table, cast, extract, func, select
 
 from sweep.store import queries
+from sweep.store.optuna_rows import INFINITE
 from sweep.store.schema import epochs, layers, optuna_trials, optuna_values, studies, trials
-from sweep.store.trial_rows import INFINITE, STATE_HERE
+from sweep.store.trial_rows import STATE_HERE
 
 Columns = Mapping[str, list[Any]]
 

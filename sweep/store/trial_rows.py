@@ -1,25 +1,19 @@
 """Trials as rows, Optuna's columns joined with ours: a fixed number of statements.
 
-Optuna's API loads a trial as an object with each of its intermediate values: minutes for 10,000
-trials, where this takes a second. States, values and times are read from Optuna's tables with SQL;
-parameters and attributes too, decoded by Optuna's own distributions. The tests compare both ways.
+What takes Optuna's API minutes for 10,000 trials takes this a second; the tests compare both ways.
 """
 
-import json
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from optuna.distributions import BaseDistribution, json_to_distribution
-from sqlalchemy import ColumnElement, Connection, String, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
-from sweep.store.optuna_tables import PARAMS, USER_ATTRS
-from sweep.store.schema import epochs, optuna_trials, optuna_values, trials
+from sweep.store import optuna_rows
+from sweep.store.optuna_rows import STATE
+from sweep.store.optuna_tables import USER_ATTRS
+from sweep.store.schema import epochs, optuna_trials, trials
 
-INFINITE: Final = {"INF_POS": float("inf"), "INF_NEG": float("-inf")}
-# PostgreSQL has a type for Optuna's states, which it does not compare with texts.
-STATE: Final = cast(optuna_trials.c.state, String(8))
 _NEVER_STARTED: Final = (STATE == "RUNNING") & trials.c.trial_id.is_(None)
 # For Optuna a trial runs from the moment it was asked for.
 STATE_HERE: Final = case((_NEVER_STARTED, "WAITING"), else_=STATE).label("state")
@@ -59,15 +53,18 @@ def trial_rows(
         .order_by(optuna_trials.c.number)
     )
     rows = [row._asdict() for row in connection.execute(query)]
-    values = _values(connection, wanted)
-    params = _params(connection, wanted)
-    attributes = _user_attributes(connection, wanted)
+    values = optuna_rows.values(connection, wanted)
+    params = optuna_rows.params(connection, wanted)
+    attributes = optuna_rows.attributes(connection, USER_ATTRS, wanted)
     trained = _epochs_trained(connection, wanted)
     return [
         _trial_row(
             row,
             values=values.get(row["trial_id"]),
-            params=params.get(row["trial_id"], {}),
+            params={
+                name: distribution.to_external_repr(value)
+                for name, (value, distribution) in params.get(row["trial_id"], {}).items()
+            },
             user_attrs=attributes.get(row["trial_id"], {}),
             trained=trained.get(row["trial_id"], 0),
         )
@@ -96,59 +93,6 @@ def _trial_row(read: dict[str, Any], *, trained: int, **optuna: Any) -> dict[str
         "started": read["started_at"] or asked,
         "ended": read["ended_at"] or read["told"],
     }
-
-
-def _values(connection: Connection, wanted: ColumnElement[bool]) -> Mapping[int, list[float]]:
-    query = (
-        select(
-            optuna_values.c.trial_id,
-            optuna_values.c.value,
-            cast(optuna_values.c.value_type, String(7)),
-        )
-        .join(optuna_trials, optuna_trials.c.trial_id == optuna_values.c.trial_id)
-        .where(wanted)
-        .order_by(optuna_values.c.trial_id, optuna_values.c.objective)
-    )
-    found: dict[int, list[float]] = defaultdict(list)
-    for trial_id, value, kind in connection.execute(query):
-        found[trial_id].append(INFINITE.get(kind, value))
-    return found
-
-
-def _params(connection: Connection, wanted: ColumnElement[bool]) -> Mapping[int, dict[str, Any]]:
-    query = (
-        select(
-            PARAMS.c.trial_id,
-            PARAMS.c.param_name,
-            PARAMS.c.param_value,
-            PARAMS.c.distribution_json,
-        )
-        .join(optuna_trials, optuna_trials.c.trial_id == PARAMS.c.trial_id)
-        .where(wanted)
-        .order_by(PARAMS.c.param_id)
-    )
-    known: dict[str, BaseDistribution] = {}
-    found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for trial_id, name, value, source in connection.execute(query):
-        distribution = known.get(source)
-        if distribution is None:
-            distribution = known[source] = json_to_distribution(source)
-        found[trial_id][name] = distribution.to_external_repr(value)
-    return found
-
-
-def _user_attributes(
-    connection: Connection, wanted: ColumnElement[bool]
-) -> Mapping[int, dict[str, Any]]:
-    query = (
-        select(USER_ATTRS.c.trial_id, USER_ATTRS.c.key, USER_ATTRS.c.value_json)
-        .join(optuna_trials, optuna_trials.c.trial_id == USER_ATTRS.c.trial_id)
-        .where(wanted)
-    )
-    found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for trial_id, key, value in connection.execute(query):
-        found[trial_id][key] = json.loads(value)
-    return found
 
 
 def _epochs_trained(connection: Connection, wanted: ColumnElement[bool]) -> Mapping[int, int]:

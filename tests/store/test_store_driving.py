@@ -10,11 +10,13 @@ import optuna
 import pytest
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import text
+from sqlalchemy import text, update
 from store_samples import SPLIT, create, driving
 
 from sweep.errors import StoreError
 from sweep.store import Store, StudyRun
+from sweep.store.optuna_rows import frozen_trials
+from sweep.store.schema import leases
 
 TABLES = (
     "studies",
@@ -112,6 +114,12 @@ def test_it_leaves_what_optunas_own_storage_leaves(new_url: Callable[[], str], s
                 known = [plain(trial) for trial in later.study.get_trials()]
             seen = [plain(trial) for trial in run.study.get_trials()]
             assert seen == known, "memory is what the database holds"
+            with store._database.reading() as connection:
+                read = frozen_trials(connection, run._share.study_id)
+            of_optuna = store.load_study("quickstart").get_trials()
+            assert list(map(plain, read)) == list(map(plain, of_optuna))
+            times = [(trial.datetime_start, trial.datetime_complete) for trial in read]
+            assert times == [(t.datetime_start, t.datetime_complete) for t in of_optuna]
             ended = other.pull()
             assert seen == [plain(trial) for trial in other.study.get_trials()], "as pulled"
             assert [t.number for t in ended] == [t[0] for t in seen if t[2].is_finished()]
@@ -166,12 +174,44 @@ def test_the_end_of_a_trial_takes_along_what_waits_to_be_written(
 ) -> None:
     study = run.study
     trial = study.ask()
-    with run.batch():
+    with run.gathering():
         trial.set_user_attr("stop_reason", "completed")
-        study.tell(trial, 0.5)
-        (known,) = store.load_study("quickstart").get_trials()
-        assert (known.state, known.value) == (TrialState.COMPLETE, 0.5)
-        assert known.user_attrs == {"stop_reason": "completed"}
+    study.tell(trial, 0.5)
+    (known,) = store.load_study("quickstart").get_trials()
+    assert (known.state, known.value) == (TrialState.COMPLETE, 0.5)
+    assert known.user_attrs == {"stop_reason": "completed"}
+
+
+def test_trials_end_together_and_are_read_as_running_before(store: Store, run: StudyRun) -> None:
+    study = run.study
+    trials = [study.ask() for _ in range(3)]
+    with run.batch():
+        for value, trial in enumerate(trials):
+            study.tell(trial, value)
+        (mine, known) = run.study.get_trials(), store.load_study("quickstart").get_trials()
+        assert {trial.state for trial in [*mine, *known]} == {TrialState.RUNNING}
+        assert list(run.finished) == []
+    assert [trial.value for trial in run.finished] == [0, 1, 2]
+    assert store.load_study("quickstart").get_trials() == run.study.get_trials()
+
+
+def test_of_trials_that_end_together_those_taken_over_do_not_end(
+    store: Store, run: StudyRun
+) -> None:
+    trials = [run.study.ask() for _ in range(3)]
+    with store.driving("quickstart", SPLIT) as other:
+        lost = trials[1]._trial_id
+        with store._database.engine.begin() as connection:
+            mine = leases.c.trial_id == lost
+            connection.execute(update(leases).where(mine).values(run_id=other._share.run_id))
+        with run.batch():
+            for value, trial in enumerate(trials):
+                run.study.tell(trial, value)
+        states = [trial.state for trial in store.load_study("quickstart").get_trials()]
+        assert states == [TrialState.COMPLETE, TrialState.RUNNING, TrialState.COMPLETE]
+        assert [trial.state for trial in run.study.get_trials()] == states
+        assert run.take_lost() == {1}
+        assert not run.holds(lost)
 
 
 def test_trials_that_others_enqueue_are_asked_for_first(run: StudyRun, url: str) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import PIPE
-from typing import Any
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import select, update
 from store_samples import (
     SPLIT,
@@ -455,13 +454,13 @@ def test_a_pull_without_changes_asks_for_no_trial(
         start(other)
     run.pull()
     asked: list[set[int]] = []
-    fetch = run.storage._backend._get_trials
+    read = run._share.read
 
-    def spy(study_id: int, states: Any, included: set[int], greater: int) -> Any:
-        asked.append(set(included))
-        return fetch(study_id, states, included, greater)
+    def spy(trial_ids: set[int]) -> list[FrozenTrial]:
+        asked.append(set(trial_ids))
+        return read(trial_ids)
 
-    monkeypatch.setattr(run.storage._backend, "_get_trials", spy)
+    monkeypatch.setattr(run._share, "read", spy)
     run.pull()
     assert asked == []
     train(other, [report(1, 3)])

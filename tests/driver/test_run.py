@@ -125,6 +125,25 @@ def test_trials_are_asked_for_while_others_train(
     assert turns == ["ask ", *["admit ask "] * 5, "admit "]
 
 
+@pytest.mark.parametrize("slots", [16, 64])
+def test_an_idle_worker_of_many_slots_gets_all_its_trials(
+    host: Host, monkeypatch: pytest.MonkeyPatch, slots: int
+) -> None:
+    admitted: list[int] = []
+
+    def direct(self: ProcessExecutor, worker: str, directive: Directive) -> None:
+        admitted.append(len(directive.admit))
+        direct_truly(self, worker, directive)
+
+    direct_truly = ProcessExecutor.direct
+    monkeypatch.setattr(ProcessExecutor, "direct", direct)
+    host.engine = f"softmax-{slots}"
+    text = STUDY.replace("epochs: 6", "epochs: 1")
+    progress = host.run(study_of(text, "sampler.name=random", f"budget.trials={slots + 8}"))
+    assert progress.finished == slots + 8
+    assert admitted[0] == slots
+
+
 def test_neighbours_go_on_while_a_slot_is_refilled(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

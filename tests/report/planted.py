@@ -273,8 +273,6 @@ def pruning(draw: Draw, chance: np.random.Generator, startup: int = 5) -> Draw:
     return replace(draw, value=reached, epochs=trained, curves=curves)
 
 
-# Four in five trials of this one are pruned: there, intervals are wider than they need be.
-PRUNED = "random search, median pruner"
 DESIGNS: Mapping[str, Callable[[Nature, int], Draw]] = {
     "random search, 100 trials": lambda nature, n: random_search(nature, n, 100),
     "random search, 40 trials": lambda nature, n: random_search(nature, n, 40),
@@ -282,5 +280,11 @@ DESIGNS: Mapping[str, Callable[[Nature, int], Draw]] = {
     "grid, 24 configurations x 3 seeds": lambda nature, n: grid(nature, n, 3),
     "grid, a tenth failed": lambda nature, n: losing(grid(nature, n, 3), nature.chance, 0.1),
     "random, a third repeated": lambda nature, n: repeated(nature, n, 70),
-    PRUNED: lambda nature, n: pruning(random_search(nature, n, 120), nature.chance),
+    # Four in five trials are pruned.
+    "random search, median pruner": lambda nature, n: pruning(
+        random_search(nature, n, 120), nature.chance
+    ),
+    "random search, median pruner, 50 trials": lambda nature, n: pruning(
+        random_search(nature, n, 50), nature.chance
+    ),
 }

@@ -38,11 +38,18 @@ def test_a_pruned_trial_gets_what_the_others_came_to() -> None:
     assert values.mean(axis=1) == pytest.approx(expected)
 
 
-def test_draws_differ_by_what_the_line_leaves_open() -> None:
+def test_draws_differ_by_the_doubt_in_the_line_and_by_the_residuals_that_make_it() -> None:
     frames = halves(200, 80, noise=0.03)
     values, reckoned = completed(frames)
-    assert values[reckoned].std(axis=1).mean() == pytest.approx(0.03, rel=0.3)
-    assert np.ptp(values[~reckoned], axis=1).max() == 0.0
+    reached = 0.1 + 0.2 * np.arange(200) / 200
+    x = np.stack([np.ones(200), reached], axis=1)
+    inverse = np.linalg.inv(x[80:].T @ x[80:])
+    doubt = 0.03 * np.sqrt(np.einsum("ij,jk,ik->i", x[:80], inverse, x[:80]))
+    spread = values.std(axis=1, ddof=1)
+    assert spread[reckoned] == pytest.approx(doubt, rel=0.4)
+    assert spread[reckoned].mean() == pytest.approx(doubt.mean(), rel=0.3)
+    assert np.sqrt((spread[~reckoned] ** 2).mean()) == pytest.approx(0.03, rel=0.2)
+    assert values[~reckoned].mean(axis=1) == pytest.approx(frames.valued["value"][~reckoned])
     again, _ = completed(frames)
     assert (again == values).all()
 

@@ -13,6 +13,7 @@ from browser_pages import Watched, photograph, watch
 from dashboard_client import served
 from playwright.sync_api import Browser, Page, expect
 
+from sweep.report import links
 from sweep.report.page import write_report
 from sweep.report.web.access import Access
 from sweep.store import Store
@@ -73,6 +74,29 @@ def test_dashboard_shows_our_figures_and_note(
     photograph(page, "dashboard-trial", tmp_path)
     assert watched.hosts() == {"127.0.0.1"}
     assert watched.complaints == []
+
+
+def test_a_visitor_clicks_through_optunas_pages_and_ours(
+    watched: Watched, store: Store, address: str
+) -> None:
+    page = watched.page
+    page.goto(address)
+    page.get_by_text("cifar-deep").first.click()
+    page.wait_for_url("**/studies/*")
+    for key in FIGURES:
+        page.locator(f"[id='user-defined-plot:sweep-{key}'] .main-svg").first.wait_for()
+    for tab in ("analytics", "trials", "trialTable", "note"):
+        page.locator(f"a[href$='/{tab}']").first.click()
+        page.wait_for_url(f"**/{tab}")
+        page.get_by_text("cifar-deep").first.wait_for()
+    page.get_by_text("Which activation wins?").first.wait_for()
+    page.get_by_role("link", name="compare", exact=True).click()
+    page.wait_for_url(f"**{links.compare('cifar-deep')}")
+    page.locator("html[data-loaded='yes']").wait_for()
+    page.get_by_role("link", name="Optuna's dashboard", exact=True).click()
+    page.get_by_text("cifar-deep").first.wait_for()
+    assert page.url.startswith(address)
+    assert watched.hosts() == {"127.0.0.1"}
 
 
 def check_titles(page: Page) -> None:

@@ -85,7 +85,7 @@ def test_a_visitor_clicks_through_optunas_pages_and_ours(
     page.wait_for_url("**/studies/*")
     for key in FIGURES:
         page.locator(f"[id='user-defined-plot:sweep-{key}'] .main-svg").first.wait_for()
-    for tab in ("analytics", "trials", "trialTable", "note"):
+    for tab in ("analytics", "trials", "smartSelection", "note"):
         page.locator(f"a[href$='/{tab}']").first.click()
         page.wait_for_url(f"**/{tab}")
         page.get_by_text("cifar-deep").first.wait_for()
@@ -96,6 +96,8 @@ def test_a_visitor_clicks_through_optunas_pages_and_ours(
     page.get_by_role("link", name="Optuna's dashboard", exact=True).click()
     page.get_by_text("cifar-deep").first.wait_for()
     assert page.url.startswith(address)
+    # What Optuna's parallel coordinates cost where no graphics card draws them.
+    watched.complaints[:] = [one for one in watched.complaints if "GL Driver Message" not in one]
     assert watched.hosts() == {"127.0.0.1"}
 
 

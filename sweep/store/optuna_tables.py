@@ -19,6 +19,7 @@ PARAMS: Final[Table] = models.TrialParamModel.__table__
 INTERMEDIATES: Final[Table] = models.TrialIntermediateValueModel.__table__
 USER_ATTRS: Final[Table] = models.TrialUserAttributeModel.__table__
 SYSTEM_ATTRS: Final[Table] = models.TrialSystemAttributeModel.__table__
+STUDY_ATTRS: Final[Table] = models.StudySystemAttributeModel.__table__
 # What, with the trial, a row of each is found by.
 KEYS: Final = {
     PARAMS: "param_name",
@@ -26,6 +27,7 @@ KEYS: Final = {
     USER_ATTRS: "key",
     SYSTEM_ATTRS: "key",
 }
+_ROWS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,19 @@ def ended_at(connection: Connection, trial_ids: Collection[int]) -> dict[int, da
     query = select(TRIALS.c.trial_id, TRIALS.c.datetime_complete)
     found = connection.execute(query.where(TRIALS.c.trial_id.in_(list(trial_ids))))
     return {trial_id: when for trial_id, when in found}
+
+
+def set_study_attributes(
+    connection: Connection, study_id: int, attributes: Mapping[str, object]
+) -> None:
+    """Set system attributes of a study, in a transaction that holds the study's lock."""
+    rows = [
+        {"study_id": study_id, "key": key, "value_json": json.dumps(value)}
+        for key, value in attributes.items()
+    ]
+    for begin in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[begin : begin + _ROWS_AT_ONCE]
+        is_old = STUDY_ATTRS.c.key.in_([row["key"] for row in some])
+        of_study = STUDY_ATTRS.c.study_id == study_id
+        connection.execute(delete(STUDY_ATTRS).where(of_study, is_old))
+        connection.execute(insert(STUDY_ATTRS), some)

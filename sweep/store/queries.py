@@ -107,7 +107,10 @@ def best_trials(connection: Connection) -> dict[int, tuple[int, float]]:
 
 
 def _latest_activity(connection: Connection) -> dict[int, list[datetime]]:
-    """The last times at which anything was written about each study."""
+    """The last times at which anything was written about each study.
+
+    A trial that has ended says when; only of those that are open the epochs are looked through.
+    """
     latest: dict[int, list[datetime]] = defaultdict(list)
     of_trials = select(
         trials.c.study_id, func.max(trials.c.started_at), func.max(trials.c.ended_at)
@@ -115,12 +118,21 @@ def _latest_activity(connection: Connection) -> dict[int, list[datetime]]:
     of_epochs = (
         select(trials.c.study_id, func.max(epochs.c.reported_at))
         .join(epochs, epochs.c.trial_id == trials.c.trial_id)
+        .where(trials.c.ended_at.is_(None))
         .group_by(trials.c.study_id)
     )
     for query in (of_trials, of_epochs):
         for study_id, *times in connection.execute(query):
             latest[study_id].extend(time for time in times if time is not None)
     return latest
+
+
+def trial_ids(connection: Connection, study_id: int) -> dict[int, int]:
+    """Optuna's ids of the trials of a study, by number."""
+    query = select(optuna_trials.c.number, optuna_trials.c.trial_id).where(
+        optuna_trials.c.study_id == study_id
+    )
+    return {number: trial_id for number, trial_id in connection.execute(query)}
 
 
 def epoch_rows(connection: Connection, study_id: int, number: int | None) -> list[dict[str, Any]]:

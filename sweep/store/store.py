@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from sweep.store.databases import database_at
 from sweep.store.driving import DrivingStorage
 from sweep.store.live import News, Seen
 from sweep.store.locks import Holder
+from sweep.store.optuna_tables import set_study_attributes
 from sweep.store.queue import StudyQueue
 from sweep.store.records import Outlook, StudyRecord, TimeSplit
 from sweep.store.run import StudyRun
@@ -219,6 +220,14 @@ class Store:
 
     # Readers
 
+    def set_study_attributes(self, study: str, attributes: Mapping[str, object]) -> None:
+        """Set many of Optuna's system attributes of a study at once, all or none.
+
+        Optuna's API writes each in a transaction of its own.
+        """
+        if attributes:
+            self._write(study, lambda c, study_id: set_study_attributes(c, study_id, attributes))
+
     def study_rows(self) -> Rows:
         """All studies in order of creation.
 
@@ -248,6 +257,10 @@ class Store:
         return self._read(
             study, lambda c, study_id: trial_rows(c, study_id, failed_only=failed_only)
         )
+
+    def trial_ids(self, study: str) -> dict[int, int]:
+        """Optuna's ids of the trials, by number."""
+        return self._read(study, queries.trial_ids)
 
     def tables(self, study: str) -> StudyTables:
         """Trials, epochs, layers and workers of a study by column, fit for 10,000 trials."""

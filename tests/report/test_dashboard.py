@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import optuna
@@ -11,7 +11,8 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs, save_note_with_version
 
 from sweep.errors import StoreError, UsageError
-from sweep.report.dashboard import publish
+from sweep.report import dashboard
+from sweep.report.dashboard import Publisher, publish
 from sweep.report.web.access import Access
 from sweep.report.web.server import make_server, serve
 from sweep.store import Store
@@ -36,14 +37,13 @@ def note(store: Store, number: int | None = None) -> str:
 def written(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Keys of the study's attributes, in the order of writing."""
     keys: list[str] = []
-    storage = store.optuna_storage
-    original = storage.set_study_system_attr
+    original = store.set_study_attributes
 
-    def spy(study_id: int, key: str, value: Any) -> None:
-        keys.append(key)
-        original(study_id, key, value)
+    def spy(study: str, attributes: Mapping[str, object]) -> None:
+        keys.extend(attributes)
+        original(study, attributes)
 
-    monkeypatch.setattr(storage, "set_study_system_attr", spy)
+    monkeypatch.setattr(store, "set_study_attributes", spy)
     return keys
 
 
@@ -99,6 +99,83 @@ def test_publish_young_and_multi_objective_studies(
     report_studies.fill(fresh_store, trials, objectives=objectives)
     publish(fresh_store, "cifar-deep")
     assert set(get_plotly_graph_objects(attributes(fresh_store))) == FIGURES
+
+
+def test_a_note_that_shrinks_leaves_nothing_behind(store: Store) -> None:
+    storage = store.optuna_storage
+    study_id = storage.get_study_id_from_name("cifar-deep")
+    save_note_with_version(storage, study_id, None, 1, "x" * 9000)
+    publish(store, "cifar-deep")
+    assert "# cifar-deep" in note(store)
+    assert "xxx" not in note(store)
+
+
+def noted(store: Store) -> set[int]:
+    return {row["number"] for row in store.trial_rows("cifar-deep") if note(store, row["number"])}
+
+
+def test_of_many_trials_the_best_and_some_others_have_a_note(
+    fresh_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dashboard, "MOST_NOTES", 4)
+    monkeypatch.setattr(dashboard, "BEST_NOTED", 2)
+    report_studies.fill(fresh_store, 30)
+    complete = [r for r in fresh_store.trial_rows("cifar-deep") if r["state"] == "COMPLETE"]
+    best = {row["number"] for row in sorted(complete, key=lambda row: -row["values"][0])[:2]}
+    publish(fresh_store, "cifar-deep")
+    assert noted(fresh_store) == {0, 1, 2, 3} | best
+    publish(fresh_store, "cifar-deep")
+    assert noted(fresh_store) == {0, 1, 2, 3} | best
+
+
+def test_notes_are_written_at_once_and_read_back_by_optuna(
+    fresh_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report_studies.fill(fresh_store, 5)
+
+    def one_by_one(*_: object) -> None:
+        raise AssertionError("an attribute was written in a transaction of its own")
+
+    monkeypatch.setattr(fresh_store.optuna_storage, "set_study_system_attr", one_by_one)
+    publish(fresh_store, "cifar-deep")
+    assert noted(fresh_store) == {0, 1, 2, 3, 4}
+
+
+class Clock:
+    """A clock that each look at it moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+def test_a_study_is_published_when_it_changed_and_not_too_often(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published: list[str] = []
+    monkeypatch.setattr(dashboard, "publish", lambda _, study: published.append(study))
+    clock = Clock()
+    publisher = Publisher(store, clock)
+    publisher.refresh()
+    assert published == ["cifar-deep"]
+    clock.now = 1e6
+    publisher.refresh()
+    assert published == ["cifar-deep"], "it has not changed"
+    with store.driving("cifar-deep", report_studies.NO_TIME) as run:
+        report_studies.run_one(run)
+    publisher.refresh()
+    assert len(published) == 2
+    with store.driving("cifar-deep", report_studies.NO_TIME) as run:
+        report_studies.run_one(run)
+    # It took a second, so the next time is twenty seconds later.
+    publisher.refresh()
+    assert len(published) == 2
+    clock.now += dashboard.SPARING
+    publisher.refresh()
+    assert len(published) == 3
 
 
 def test_publish_needs_a_study(fresh_store: Store) -> None:

@@ -1,3 +1,6 @@
+import base64
+import gzip
+import hashlib
 import json
 import re
 from html.parser import HTMLParser
@@ -5,12 +8,19 @@ from pathlib import Path
 
 import pytest
 import report_studies
+from plotly.offline import get_plotlyjs
 
 from sweep.errors import StoreError, UsageError
 from sweep.report.page import write_report
 from sweep.store import Store
 
 EVIL = "<script>alert('x')</script><img src=x onerror=alert(1)>%%spec%%"
+
+
+def packed_plotly(page: str) -> str:
+    """Plotly's script as a page carries it, once."""
+    (packed,) = re.findall(r'<script type="application/octet-stream"[^>]*>(.*?)</script>', page)
+    return gzip.decompress(base64.b64decode(packed)).decode()
 
 
 class Elements(HTMLParser):
@@ -47,8 +57,24 @@ def test_page_holds_everything_itself(page: str) -> None:
     for tag, attributes in elements.tags:
         assert tag not in ("link", "iframe", "img", "object")
         assert not {"src", "href", "srcset"} & set(attributes)
-    assert page.count("plotly.js v") == 1
-    assert 1e6 < len(page) < 8e6
+    assert packed_plotly(page) == get_plotlyjs()
+    assert len(page.encode()) < 2.5e6
+
+
+def test_policy_allows_the_pages_own_scripts_and_no_others(page: str) -> None:
+    elements = Elements(page)
+    (policy,) = (a["content"] or "" for tag, a in elements.tags if "http-equiv" in a)
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    kinds = [a.get("type") for tag, a in elements.tags if tag == "script"]
+    run = [s for s, kind in zip(elements.scripts, kinds, strict=True) if kind is None]
+    assert len(run) == 2
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        for script in (get_plotlyjs(), *run)
+    ]
+    assert rules["default-src"] == "'none'"
+    assert rules["script-src"] == " ".join(f"'sha256-{one}'" for one in hashes)
+    assert "connect-src" not in rules
 
 
 def test_page_says_what_the_study_was(page: str, study_database: Path) -> None:

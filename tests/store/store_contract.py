@@ -564,6 +564,43 @@ class StoreContract:
         assert row["created"] <= before < trial["started"] < trial["ended"] == row["updated"]
         assert trial["ended"] <= datetime.now(UTC)
 
+    def test_an_epoch_of_an_open_trial_is_an_update(self, store: Store, run: StudyRun) -> None:
+        complete(run, 0.5)
+        trial = start(run, epochs=1)
+        before = store.study_rows()[0]["updated"]
+        train(run, [report(trial.number, 2)])
+        (row,) = store.study_rows()
+        assert row["updated"] == store.epoch_rows("quickstart")[-1]["reported_at"] > before
+
+    def test_a_study_s_attributes_are_set_as_optuna_sets_them(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sweep.store.optuna_tables._ROWS_AT_ONCE", 2)
+        attributes = {f"dashboard:{n}:note": f"note {n}, ü" for n in range(5)} | {"ver": 1}
+        for name in ("one", "two"):
+            create(store, name)
+            storage = store.optuna_storage
+            study_id = storage.get_study_id_from_name(name)
+            storage.set_study_system_attr(study_id, "ver", 0)
+            if name == "one":
+                store.set_study_attributes(name, attributes)
+            else:
+                for key, value in attributes.items():
+                    storage.set_study_system_attr(study_id, key, value)
+        one, two = (
+            storage.get_study_system_attrs(storage.get_study_id_from_name(name))
+            for name in ("one", "two")
+        )
+        assert one == two
+        assert one.items() >= attributes.items()
+        store.set_study_attributes("one", {})
+
+    def test_trials_are_found_by_number(self, store: Store) -> None:
+        for name in ("one", "two"):
+            with driving(store, name) as run:
+                numbers = [complete(run, 0.5) for _ in range(2)]
+            assert store.trial_ids(name) == {one.number: one._trial_id for one in numbers}
+
     def test_a_trial_told_by_others_has_optunas_times(self, store: Store, run: StudyRun) -> None:
         run.study.tell(run.study.ask(), 0.5)
         (row,) = store.trial_rows("quickstart")

@@ -14,6 +14,7 @@ from sweep.cli.output import note, warn
 from sweep.errors import SweepError
 
 if TYPE_CHECKING:
+    from sweep.report.dashboard import Publisher
     from sweep.store import Store
 
 REFRESH_SECONDS = 60.0
@@ -119,10 +120,12 @@ def command(
 @contextmanager
 def _refreshed(store: "Store") -> Iterator[None]:
     """Publish figures and notes of every study now, and of those that moved on every minute."""
-    seen: dict[str, object] = {}
-    _publish_changed(store, seen)
+    from sweep.report.dashboard import Publisher
+
+    publisher = Publisher(store)
+    publisher.refresh()
     ended = threading.Event()
-    thread = threading.Thread(target=_refresh, args=(store, seen, ended), daemon=True)
+    thread = threading.Thread(target=_refresh, args=(publisher, ended), daemon=True)
     thread.start()
     try:
         yield
@@ -131,18 +134,9 @@ def _refreshed(store: "Store") -> Iterator[None]:
         thread.join()
 
 
-def _refresh(store: "Store", seen: dict[str, object], ended: threading.Event) -> None:
+def _refresh(publisher: "Publisher", ended: threading.Event) -> None:
     while not ended.wait(REFRESH_SECONDS):
         try:
-            _publish_changed(store, seen)
+            publisher.refresh()
         except SweepError as error:
             _log.warning("the figures were not refreshed: %s", error)
-
-
-def _publish_changed(store: "Store", seen: dict[str, object]) -> None:
-    from sweep.report.dashboard import publish
-
-    for row in store.study_rows():
-        if seen.get(row["name"]) != row["updated"]:
-            publish(store, row["name"])
-            seen[row["name"]] = row["updated"]

@@ -6,13 +6,14 @@ from pathlib import Path
 from sweep.report.analysis.studies.comparison import overview, verdicts
 from sweep.report.figures.catalogue import report_charts
 from sweep.report.files import write_file
-from sweep.report.frames import study_frames
+from sweep.report.frames import StudyFrames, study_frames
 from sweep.report.page.comparison import comparison_body
 from sweep.report.page.elements import warning
 from sweep.report.page.shell import Shell, document, filled, self_contained
 from sweep.report.page.study import study_body
 from sweep.report.text import escaped
 from sweep.store import Store
+from sweep.store.records import StudyRecord
 
 
 def write_report(store: Store, study: str, path: Path) -> None:
@@ -27,7 +28,8 @@ def write_report(store: Store, study: str, path: Path) -> None:
         StoreError: There is no such study.
         UsageError: The file cannot be written.
     """
-    write_file(path, study_page(store, study, self_contained()).encode(), what="the report")
+    page = study_page(study_frames(store, study), store.record(study), self_contained())
+    write_file(path, page.encode(), what="the report")
 
 
 def write_comparison(store: Store, studies: Sequence[str], path: Path) -> None:
@@ -45,17 +47,18 @@ def write_comparison(store: Store, studies: Sequence[str], path: Path) -> None:
     write_file(path, studies_page(store, studies, self_contained()).encode(), what="the report")
 
 
-def study_page(store: Store, study: str, shell: Shell) -> str:
+def study_page(frames: StudyFrames, record: StudyRecord | None, shell: Shell) -> str:
     """The HTML of the report of a study.
 
-    Raises:
-        StoreError: There is no such study.
+    Args:
+        frames: The study.
+        record: What it was started with, if that is known.
+        shell: What the page stands in.
     """
-    frames = study_frames(store, study)
     head = {
         "heading": escaped(frames.study),
         "warning": warning(frames.data) if frames.is_fallback else "",
-        "body": study_body(frames, store.record(study), report_charts(frames)),
+        "body": study_body(frames, record, report_charts(frames)),
     }
     return document(f"{frames.study} · sweep report", filled("head.html", head), shell)
 

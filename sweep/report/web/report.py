@@ -1,10 +1,11 @@
-"""The report of a study as a page of the server: made anew for each visitor."""
+"""The report of a study as a page of the server: made anew when the study has changed."""
 
 from bottle import Bottle, HTTPResponse
 
 from sweep.report import links
 from sweep.report.page import Shell, study_page
 from sweep.report.web import answers
+from sweep.report.web.reader import Reader
 from sweep.report.web.static import PLOTLY, asset_url
 from sweep.store import Store
 
@@ -12,7 +13,7 @@ SHEETS = ("page.css", "site.css")
 SCRIPTS = (PLOTLY, "page.js")
 
 
-def add_routes(app: Bottle, store: Store) -> None:
+def add_routes(app: Bottle, store: Store, reader: Reader) -> None:
     """Serve the page."""
 
     def report(study: str) -> HTTPResponse:
@@ -23,6 +24,9 @@ def add_routes(app: Bottle, store: Store) -> None:
             scripts="".join(f'<script src="{asset_url(name)}"></script>' for name in SCRIPTS),
             navigation=navigation,
         )
-        return answers.answer(study_page(store, study, shell).encode(), answers.HTML)
+        page = reader.answer(
+            "report", [study], lambda read: study_page(read[0], store.record(study), shell)
+        )
+        return answers.answer(page.encode(), answers.HTML)
 
     app.get(f"{links.PREFIX}/report/<study:study>", callback=report)

@@ -13,6 +13,7 @@ from sweep.report.web import answers, index, report
 from sweep.report.web.compare import routes as compare
 from sweep.report.web.guard import Application, Environ, StartResponse
 from sweep.report.web.live import routes as live
+from sweep.report.web.reader import Reader
 from sweep.report.web.static import asset
 from sweep.store import Store
 
@@ -54,8 +55,11 @@ def site(store: Store) -> Bottle:
     for address in ("/", links.PREFIX):
         app.get(address, callback=_to_index)
     app.get(f"{links.ASSETS}<name>", callback=_asset)
-    for page in (index, live, compare, report):
+    for page in (index, live):
         page.add_routes(app, store)
+    reader = Reader(store)
+    for page in (compare, report):
+        page.add_routes(app, store, reader)
     return app
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import optuna_dashboard
 import pytest
@@ -18,7 +19,8 @@ from wsgi_visitor import Answer, visit
 
 from sweep.errors import StoreError
 from sweep.report import links
-from sweep.report.page import write_report
+from sweep.report.frames import StudyFrames
+from sweep.report.page import study_page, write_report
 from sweep.report.web.access import Access, Attempts
 from sweep.report.web.guard import Application, guarded
 from sweep.report.web.site import beside, site
@@ -280,6 +282,21 @@ def test_the_report_is_the_one_that_is_written(
     data = re.compile(r'<script type="application/json".*?</script>', re.DOTALL)
     assert data.findall(answer.text) == data.findall(written)
     assert len(answer.body) < len(written) / 5
+
+
+def test_the_report_of_a_study_that_stays_the_same_is_made_once(
+    store: Store, look: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def spy(frames: StudyFrames, *rest: Any) -> str:
+        made.append(frames.study)
+        return study_page(frames, *rest)
+
+    monkeypatch.setattr("sweep.report.web.report.study_page", spy)
+    pages = {look(links.report(STUDY)).text for _ in range(3)}
+    assert len(pages) == 1
+    assert made == [STUDY]
 
 
 def test_the_live_page_s_numbers_are_strict_json(

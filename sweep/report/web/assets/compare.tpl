@@ -51,7 +51,7 @@
 <div data-of="overview" hidden>
 <h2>What differs</h2>
 <div data-list="cautions"></div>
-<div data-table="differences"></div>
+<div data-table="differences"><p>The study files say the same.</p></div>
 <div data-table="winners"></div>
 </div>
 % end

@@ -21,7 +21,7 @@ from sweep.report.page.tables import (
 )
 from sweep.report.text import metric
 from sweep.report.web import answers
-from sweep.report.web.compare.reader import MOST_STUDIES, Reader
+from sweep.report.web.reader import MOST_STUDIES, Reader
 from sweep.report.web.static import PLOTLY
 from sweep.store import Store
 
@@ -34,9 +34,8 @@ STATES: Final = {
 }
 
 
-def add_routes(app: Bottle, store: Store) -> None:
+def add_routes(app: Bottle, store: Store, reader: Reader) -> None:
     """Serve the page and what it asks for."""
-    reader = Reader(store)
 
     def page() -> HTTPResponse:
         chosen = _chosen()

@@ -5,11 +5,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sweep.errors import NotFoundError
 from sweep.report.frames import StudyFrames, study_frames
 from sweep.store import Store
+
+Answer = TypeVar("Answer")
 
 MOST_STUDIES: Final = 8
 """So many studies may be compared at once, and are kept."""
@@ -45,8 +47,8 @@ class Reader:
         self,
         what: str,
         names: Sequence[str],
-        make: Callable[[Sequence[StudyFrames]], dict[str, Any]],
-    ) -> dict[str, Any]:
+        make: Callable[[Sequence[StudyFrames]], Answer],
+    ) -> Answer:
         """What `make` says of studies, made once for as long as they stay the same.
 
         Args:
@@ -66,7 +68,7 @@ class Reader:
                 self._answers[key] = make([reading.frames for reading in readings])
             self._answers.move_to_end(key)
             _forget(self._answers, MOST_ANSWERS)
-            known: dict[str, Any] = self._answers[key]
+            known: Answer = self._answers[key]
             return known
 
     def _read(self, name: str, rows: Mapping[str, Mapping[str, Any]]) -> _Reading:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from browser_pages import chromium
 from PIL import Image
+from playwright.sync_api import Browser
 from report_studies import frames_of, trial_row
 
 import sweep
@@ -30,6 +31,17 @@ SENT = {
     "UDP_BYTES_SENT",
     "SOCKET_BYTES_SENT",
 }
+# Texts of an SVG that is shown by itself which are not wholly in it, and how many there are.
+OUTSIDE = """() => {
+  const frame = document.documentElement.getBoundingClientRect();
+  const texts = [...document.querySelectorAll("text")].filter((t) => t.textContent.trim());
+  const leaves = (box) => box.left < frame.left || box.right > frame.right
+    || box.top < frame.top || box.bottom > frame.bottom;
+  return [
+    texts.filter((t) => leaves(t.getBoundingClientRect())).map((t) => t.textContent),
+    texts.length,
+  ];
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +103,22 @@ def asked(log: Path) -> set[str]:
     names = {number: name for name, number in document["constants"]["logEventTypes"].items()}
     assert document["events"]
     return {names[event["type"]] for event in document["events"]} & SENT
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_no_text_leaves_its_image(
+    browser: Browser, charts: dict[str, Chart], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROWSER_PATH", chromium())
+    files = write_images(charts, tmp_path, ["svg"])
+    page = browser.new_page(viewport={"width": 1200, "height": 1400})
+    for name, (path,) in files.items():
+        page.goto(path.as_uri())
+        outside, texts = page.evaluate(OUTSIDE)
+        assert texts > 5
+        assert outside == [], name
+    page.close()
 
 
 @pytest.mark.browser

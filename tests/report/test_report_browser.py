@@ -59,6 +59,7 @@ def check_titles(page: Page) -> None:
         assert frame is not None
         assert box is not None
         assert box["x"] >= frame["x"]
+        assert box["y"] >= frame["y"]
         assert box["x"] + box["width"] <= frame["x"] + frame["width"], "the title is clipped"
 
 

@@ -33,6 +33,7 @@
       if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
     }
     Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
+    place.dispatchEvent(new CustomEvent("sweep:drawn", { bubbles: true }));
   }
 
   function drawAll() {

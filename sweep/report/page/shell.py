@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from typing import Final
 
 from plotly.offline import get_plotlyjs
 
 from sweep.report.figures.style import template
 from sweep.report.text import escaped, script_json
+
+# After Plotly, in this order.
+SCRIPTS: Final = ("brush.js", "page.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,9 @@ def self_contained() -> Shell:
     return Shell(
         policy=f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         style=f"<style>{asset('page.css')}</style>",
-        scripts=f"<script>{get_plotlyjs()}</script>\n<script>{asset('page.js')}</script>",
+        scripts="\n".join(
+            f"<script>{script}</script>" for script in (get_plotlyjs(), *map(asset, SCRIPTS))
+        ),
         navigation="",
     )
 

@@ -1,12 +1,13 @@
 """A study for a notebook: `sweep.load`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 import pandas as pd
+import plotly.graph_objects as go
 
 from sweep.errors import UsageError
 from sweep.report.analysis.dependence import partial_dependence
@@ -15,6 +16,7 @@ from sweep.report.analysis.importances import importances_frame
 from sweep.report.analysis.interactions import interactions
 from sweep.report.files import write_file
 from sweep.report.frames import StudyFrames, studies_frame, study_frames
+from sweep.report.images import ImageFormat, page_charts, write_images
 from sweep.store import Store, storage_url
 
 FrameFormat = Literal["parquet", "csv"]
@@ -69,6 +71,33 @@ class LoadedStudy:
             UsageError: The setting does not vary in this study.
         """
         return partial_dependence(self._frames, setting)
+
+    @cached_property
+    def figures(self) -> Mapping[str, go.Figure]:
+        """The figures of the report by name: `study.figures["momentum"].show()`."""
+        return {name: chart.figure for name, chart in page_charts([self._frames]).items()}
+
+    def write_figures(
+        self, directory: Path | str, formats: Sequence[ImageFormat] = ("png",)
+    ) -> list[Path]:
+        """Write the figures of the report as images, `momentum.png` and so on.
+
+        Needs Kaleido (the extra `sweep[images]`) and a Chrome or Chromium, and no network; a
+        figure's own `write_image` would load MathJax from one.
+
+        Args:
+            directory: Where to; made if missing. Images that are there are replaced.
+            formats: Some of `png`, `svg` and `pdf`.
+
+        Returns:
+            The files.
+
+        Raises:
+            UsageError: Kaleido or a browser is missing, or a file cannot be written.
+            SweepError: The browser does not draw.
+        """
+        files = write_images(page_charts([self._frames]), Path(directory), formats)
+        return [path for paths in files.values() for path in paths]
 
     def frames(self) -> Mapping[str, pd.DataFrame]:
         """All frames by name."""

@@ -180,6 +180,49 @@ def test_report_of_several_studies(cli, two_studies):
     assert document == {"studies": ["small", "large"], "report": "report.html"}
 
 
+def test_report_as_images(cli, two_studies, monkeypatch):
+    def draw(charts, directory, formats, *, wrote):
+        files = {name: [directory / f"{name}.{kind}" for kind in formats] for name in charts}
+        for path in sum(files.values(), []):
+            wrote(path)
+        return files
+
+    monkeypatch.setattr("sweep.report.images.write_images", draw)
+    outcome = cli("report", "small", "--figures", "images")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[0] == "wrote images/history.png"
+    assert outcome.err == f"drawing {len(outcome.out.splitlines())} figures as png\n"
+    words = ("--figures", "d", "--format", "svg", "--format", "pdf", "--format", "svg", "--json")
+    outcome = cli("report", "small", "large", *words)
+    document = json.loads(outcome.out)
+    assert document["studies"] == ["small", "large"]
+    first = document["figures"][0]
+    assert (first["figure"], first["files"]) == (
+        "quality-0",
+        ["d/quality-0.svg", "d/quality-0.pdf"],
+    )
+    assert first["text"].startswith("Best validation accuracy after")
+    assert "figures as svg and pdf\nwrote d/quality-0.svg\n" in outcome.err
+    assert {"d/small/history.svg", "d/large/history.pdf"} <= {
+        path for figure in document["figures"] for path in figure["files"]
+    }
+    assert not (two_studies / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--figures", "d", "-o", "a.html"], "--figures and --output exclude each other"),
+        (["--format", "svg"], "--format is for --figures DIR"),
+        (["--figures", "d", "--format", "gif"], "'gif' is not one of 'png', 'svg', 'pdf'"),
+    ],
+)
+def test_report_options_that_do_not_go_together(cli, one_study, words, message):
+    outcome = cli("report", *words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert message in outcome.err
+
+
 def test_export_to_standard_output_and_files(cli, one_study):
     text = cli("export").out
     assert "swish" in text

@@ -1,11 +1,13 @@
 """Pages in a real Chromium, watched."""
 
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page
 
 ARGUMENTS = (
@@ -18,6 +20,16 @@ ARGUMENTS = (
     "--disable-sync",
 )
 WAIT_MILLISECONDS = 120_000
+
+
+def chromium() -> str:
+    """The program; without it the test is skipped, or fails if a browser is required."""
+    program = shutil.which("chromium")
+    if program is None:
+        if os.environ.get("SWEEP_REQUIRE_BROWSER"):
+            pytest.fail("SWEEP_REQUIRE_BROWSER is set and there is no program named chromium")
+        pytest.skip("needs the program chromium (Debian: apt install chromium)")
+    return program
 
 
 @dataclass

@@ -1,11 +1,10 @@
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import report_studies
-from browser_pages import ARGUMENTS
+from browser_pages import ARGUMENTS, chromium
 from playwright.sync_api import Browser, sync_playwright
 
 from sweep.report.dashboard import publish
@@ -39,12 +38,7 @@ def fresh_store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        if os.environ.get("SWEEP_REQUIRE_BROWSER"):
-            pytest.fail("SWEEP_REQUIRE_BROWSER is set and there is no program named chromium")
-        pytest.skip("needs the program chromium (Debian: apt install chromium)")
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        launched = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield launched
         launched.close()

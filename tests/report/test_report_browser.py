@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import big_study
+import pandas as pd
 import pytest
 from browser_pages import Watched, photograph, watch
 from dashboard_client import served
 from playwright.sync_api import Browser, Page, expect
 
 from sweep.report import links
+from sweep.report.frames import study_frames
 from sweep.report.page import write_report
 from sweep.report.web.access import Access
 from sweep.store import Store
@@ -109,7 +111,83 @@ def check_titles(page: Page) -> None:
         assert frame is not None
         assert box is not None
         assert box["x"] >= frame["x"]
+        assert box["y"] >= frame["y"]
         assert box["x"] + box["width"] <= frame["x"] + frame["width"], "the title is clipped"
+
+
+def test_ranges_on_the_axes_select_trials_and_a_sentence_says_how_good_they_are(
+    browser: Browser, store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "report.html"
+    write_report(store, "cifar-deep", path)
+    trials = study_frames(store, "cifar-deep").valued
+    watched = watch(browser, 1360, 900)
+    page = watched.page
+    page.goto(path.as_uri())
+    page.locator("html[data-drawn='13']").wait_for()
+    said, reset = page.locator(".brush [role=status]"), page.locator(".brush button")
+    whole = f"All {len(trials)} trials: {spread(trials)}."
+    assert said.text_content() == whole
+    assert reset.is_disabled()
+
+    # By the keyboard: lists below the figure.
+    page.locator(".brush summary").click()
+    page.get_by_label("activation from").select_option("selu")
+    chosen = trials[trials["activation"] == "selu"]
+    one = f"{len(chosen)} of {len(trials)} trials selected (activation: selu): {spread(chosen)}."
+    assert said.text_content() == one
+    page.get_by_label("optimizer to").select_option("adam")
+    both = chosen[chosen["optimizer"] == "adam"]
+    assert (said.text_content() or "").startswith(f"{len(both)} of {len(trials)} trials selected")
+    page.get_by_label("optimizer to").select_option("")
+    assert said.text_content() == one
+    # Other colours do not forget it.
+    page.emulate_media(color_scheme="dark")
+    page.locator("html[data-theme='dark']").wait_for()
+    assert said.text_content() == one
+    reset.click()
+    expect(said).to_have_text(whole)
+
+    # By the mouse: a drag down the upper half of the last axis, which is the accuracy.
+    plot = page.locator("#parallel")
+    plot.scroll_into_view_if_needed()
+    left, top, bottom = plot.evaluate(AXIS)
+    page.mouse.move(left - 8, top)
+    page.mouse.down()
+    page.mouse.move(left, (top + bottom) / 2, steps=5)
+    page.mouse.move(left + 8, bottom, steps=5)
+    page.mouse.up()
+    expect(said).to_contain_text("selected (validation accuracy: ")
+    middle = (trials["value"].min() + trials["value"].max()) / 2
+    better = trials[trials["value"] >= middle]
+    assert 0 < len(better) < len(trials)
+    assert (said.text_content() or "").startswith(
+        f"{len(better)} of {len(trials)} trials selected"
+    )
+    assert spread(better) in (said.text_content() or "")
+    photograph(page, "report-brushed", tmp_path)
+    reset.click()
+    expect(said).to_have_text(whole)
+    assert watched.complaints == []
+
+
+# The place of the last axis on the screen, and the heights 1 and 0.5 of it.
+AXIS = """(plot) => {
+  const { xaxis, yaxis } = plot._fullLayout;
+  const box = plot.getBoundingClientRect();
+  const at = (height) => box.top + yaxis._offset + yaxis.d2p(height);
+  const last = plot.layout.meta.brush.axes.length - 1;
+  return [box.left + xaxis._offset + xaxis.d2p(last), at(1.04), at(0.5)];
+}"""
+
+
+def spread(trials: pd.DataFrame) -> str:
+    """Best and median as the page says them."""
+    best = trials.loc[trials["value"].idxmax()]
+    return (
+        f"best validation accuracy {best['value']:.4g} (trial {best['number']}), "
+        f"median {trials['value'].median():.4g}"
+    )
 
 
 def test_report_opens_from_a_file_without_a_network(

@@ -105,7 +105,8 @@ def _curves(frames: StudyFrames, trials: pd.DataFrame) -> pd.DataFrame:
 def _factors(trials: int) -> Floats:
     """Normal factors (trial, draw) whose mean over the draws is 0, so that values stay theirs."""
     drawn = np.random.default_rng(0).standard_normal((trials, DRAWS))
-    return (drawn - drawn.mean(axis=1, keepdims=True)) * np.sqrt(DRAWS / (DRAWS - 1))
+    centred = drawn - drawn.mean(axis=1, keepdims=True)
+    return np.asarray(centred * np.sqrt(DRAWS / (DRAWS - 1)))
 
 
 def _fitted(x: Floats, y: Floats) -> tuple[Floats, Floats]:

@@ -50,10 +50,12 @@
       layout.title.font = { size: 13 };
       layout.font = { size: 10 };
       layout.margin.l = 40;
+      layout.margin.t -= layout.meta?.legend_pixels ?? 0;
       layout.legend = { ...layout.legend, yref: "container", y: 0, yanchor: "bottom" };
       if (layout.xaxis.type === "category") layout.xaxis.tickangle = -60;
     }
     Plotly.react(place, data, layout, { responsive: true, displaylogo: false });
+    place.dispatchEvent(new CustomEvent("sweep:drawn", { bubbles: true }));
   }
 
   function drawAll() {

@@ -58,7 +58,7 @@ def agreement(
     edge = WIDEST * float(chosen[middles].abs().to_numpy().max()) or 1.0
     ends = [f"{side}_{end}" for side in SIDES for end in ("low", "high")]
     left_out = len(settings) - MOST_SETTINGS
-    notes = [f"{left_out} weaker settings left out"] if left_out > 0 else []
+    notes = [f"{plural(left_out, 'weaker setting')} left out"] if left_out > 0 else []
     if (chosen[ends].abs() > edge).any(axis=None):
         notes.append("wide intervals cut")
     better = "right" if pair[0].maximize else "left"

@@ -64,8 +64,9 @@ def batch_norm(frames: StudyFrames) -> Chart:
         **extra,
     )
     margin = figure.layout.margin
-    margin.b = 0
-    figure.update_layout(height=margin.t + height(len(parts), len(panels)))
+    # With less, Plotly leaves names no room at the left either.
+    margin.b = 12
+    figure.update_layout(height=margin.t + height(len(parts), len(panels)) + margin.b)
     return Chart(key, figure, _text(parts, level, medians))
 
 

@@ -64,7 +64,7 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
             "range": padded(float(np.nanmin(accuracies)), float(np.nanmax(accuracies))),
         },
         height=520,
-        legend={"y": -0.2, "yanchor": "top"},
+        legend={"y": -0.2, "yanchor": "top", "title": legend_title(chosen)},
         updatemenus=menu(list(groups), owners),
     )
     text = (
@@ -105,13 +105,21 @@ def menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
     buttons = [
         {
             "label": name,
-            "method": "restyle",
-            "args": [{"visible": [owner == name for owner in owners]}],
+            "method": "update",
+            "args": [
+                {"visible": [owner == name for owner in owners]},
+                {"legend.title": legend_title(name)},
+            ],
         }
         for name in settings
     ]
     place = {"x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom"}
     return [{"buttons": buttons, "showactive": True, **place}]
+
+
+def legend_title(setting: str) -> dict[str, str]:
+    """A legend's title that says what its lines are split by; above them, where it has room."""
+    return {"text": setting.replace("_", " "), "side": "top"}
 
 
 def _curves(frames: StudyFrames) -> pd.DataFrame:

@@ -32,7 +32,7 @@ def effects_chart(frames: StudyFrames) -> Chart:
     ticks: list[str] = []
     places: list[int] = []
     for setting, rows in chosen.groupby("setting", sort=False):
-        ticks.append(f"<b>{setting}</b>: {rows['explained'].iloc[0]:.0%}")
+        ticks.append(f"<b>{str(setting).replace('_', ' ')}</b>: {rows['explained'].iloc[0]:.0%}")
         for level, count in zip(rows["level"], rows["count"], strict=True):
             places.append(len(ticks))
             ticks.append(f"{level}  (n={count})")
@@ -41,15 +41,17 @@ def effects_chart(frames: StudyFrames) -> Chart:
     left_out = len(settings) - MOST_SETTINGS
     better = "right" if frames.maximize else "left"
     edge = WIDEST * float(chosen["effect"].abs().max()) or 1.0
-    notes = [f"{left_out} weaker settings left out"] if left_out > 0 else []
+    notes = ["bold: share of the variance explained"]
+    if left_out > 0:
+        notes.append(f"{plural(left_out, 'weaker setting')} left out")
     if (chosen[["low", "high"]].abs() > edge).any(axis=None):
         notes.append("wide intervals cut")
     figure = styled(
         frames,
         [trace],
         title,
-        f"{name} with the value − mean of the others, 95 %, hollow: may be chance"
-        + ("<br>" + ", ".join(notes) if notes else ""),
+        f"{name} with the value − mean of the others, 95 %, hollow: may be chance<br>"
+        + ", ".join(notes),
         height=170 + ROW_PIXELS * len(ticks),
         xaxis={
             "title": {"text": f"difference ({better} is better)"},

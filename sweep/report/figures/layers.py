@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.levels import LEAST_DRAWN, MOST_LEVELS, levels
-from sweep.report.figures.curves import faint, menu
+from sweep.report.figures.curves import faint, legend_title, menu
 from sweep.report.figures.style import Chart, empty, numbers, palette, styled
 from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
@@ -62,7 +62,7 @@ def layer_statistics(frames: StudyFrames, first: str | None = None) -> Chart:
         title,
         "median and quartiles of trained networks, diverged ones left out",
         height=560,
-        legend={"y": -0.13, "yanchor": "top"},
+        legend={"y": -0.13, "yanchor": "top", "title": legend_title(chosen)},
         updatemenus=menu(list(groups), owners),
         annotations=[_heading(place) for place in range(len(PANELS))],
         **_axes(tables),

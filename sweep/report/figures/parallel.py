@@ -1,6 +1,7 @@
 """Every trial as a line across its settings."""
 
 import math
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -36,9 +37,48 @@ FIFTHS = (
     ("worst fifth", VERMILLION, 0.45),
 )
 
+# How far from a number's height a trial may be that has it: heights have five digits.
+NEAR = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A label at a height of an axis."""
+
+    height: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The numbers at the heights 0 and 1, and whether their logarithms lie evenly between."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """One axis.
+
+    Attributes:
+        heights: Of the trials.
+        ticks: From the bottom, that of inactive trials last.
+        ends: None if it has names instead of numbers.
+        spread: How far from its tick's height a trial may be that has its value.
+    """
+
+    heights: pd.Series
+    ticks: list[Tick]
+    ends: Ends | None
+    spread: float = NEAR
+
 
 def parallel_coordinates(frames: StudyFrames) -> Chart:
     """A line for each trial across the settings that mattered most, coloured by fifths.
+
+    On a page, ranges on the axes select trials: see `assets/brush.js`.
 
     Drawn with plain lines: Plotly's own trace needs WebGL, which machines without a graphics
     processor may lack.
@@ -61,32 +101,33 @@ def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) ->
     axes = [_axis(drawn, setting) for setting in settings]
     low, high = visible_range(drawn)
     value = (drawn["value"].clip(low, high) - low) / (high - low)
-    axes.append((value, [(i / 4, label(low + (high - low) * i / 4)) for i in range(5)]))
-    heights = np.column_stack([height.to_numpy(dtype=float) for height, _ in axes])
+    ticks = [Tick(i / 4, label(low + (high - low) * i / 4)) for i in range(5)]
+    axes.append(Axis(value, ticks, Ends(low, high)))
+    heights = np.column_stack([axis.heights.to_numpy(dtype=float) for axis in axes])
     fifths = np.minimum(np.arange(len(drawn)) * len(FIFTHS) // len(drawn), len(FIFTHS) - 1)
     traces = [
-        _lines(heights[fifths == index], drawn["number"][fifths == index], index)
+        _lines(heights[fifths == index], drawn[fifths == index], index)
         for index in reversed(range(len(FIFTHS)))
         if (fifths == index).any()
     ]
     annotations = [
         {
             "x": place,
-            "y": height,
-            "text": text,
+            "y": tick.height,
+            "text": tick.label,
             "showarrow": False,
             "xanchor": "left",
             "xshift": 4,
             "font": {"size": 10},
         }
-        for place, (_, ticks) in enumerate(axes)
-        for height, text in ticks
+        for place, axis in enumerate(axes)
+        for tick in axis.ticks
     ]
     figure = styled(
         frames,
         traces,
         "Parallel coordinates",
-        f"{_count(drawn, trials)}; click or double-click a fifth in the legend to choose",
+        _count(drawn, trials),
         xaxis={
             "tickvals": list(range(len(axes))),
             "ticktext": [s.replace("_", "<br>") for s in settings] + [name.replace(" ", "<br>")],
@@ -101,7 +142,21 @@ def _parallel(frames: StudyFrames, trials: pd.DataFrame, settings: list[str]) ->
         annotations=annotations,
         height=520,
         legend={"traceorder": "reversed"},
+        dragmode="select",
+        # Without marks Plotly would not offer it again to who has zoomed.
+        modebar={"add": ["select2d"]},
     )
+    figure.layout.meta = figure.layout.meta | {
+        "brush": {
+            "metric": name,
+            "maximize": frames.maximize,
+            "trials": len(drawn),
+            "axes": [
+                _brushable(setting.replace("_", " "), axis)
+                for setting, axis in zip([*settings, name], axes, strict=True)
+            ],
+        }
+    }
     text = (
         f"Each line is a trial ({_count(drawn, trials)}), from {settings[0]} on the left to its "
         f"{name} on the right; the best fifth is blue, the worst vermillion, and what has no "
@@ -116,11 +171,25 @@ def _count(drawn: pd.DataFrame, trials: pd.DataFrame) -> str:
     return f"{len(drawn)} of {len(trials):,} trials, evenly from best to worst"
 
 
-def _lines(heights: np.ndarray[Any, Any], trials: pd.Series, index: int) -> go.Scatter:
+def _brushable(name: str, axis: Axis) -> dict[str, Any]:
+    """What the page's script needs to know of an axis, in the heights of the figure."""
+    ticks = [
+        {
+            "label": tick.label,
+            "low": tick.height - axis.spread,
+            "high": tick.height + axis.spread,
+            "idle": tick.height == INACTIVE,
+        }
+        for tick in axis.ticks
+    ]
+    return {"name": name, "ticks": ticks, "ends": axis.ends and asdict(axis.ends)}
+
+
+def _lines(heights: np.ndarray[Any, Any], trials: pd.DataFrame, index: int) -> go.Scatter:
     """All lines of one fifth as one trace, with gaps between them."""
     count, axes = heights.shape
     y = np.hstack([heights, np.full((count, 1), np.nan)]).ravel()
-    hover = [f"trial {number}" for number in trials for _ in range(axes + 1)]
+    hover = [f"trial {number}" for number in trials["number"] for _ in range(axes + 1)]
     name, colour, opacity = FIFTHS[index]
     return go.Scatter(
         x=([*range(axes), None]) * count,
@@ -131,11 +200,12 @@ def _lines(heights: np.ndarray[Any, Any], trials: pd.Series, index: int) -> go.S
         opacity=opacity,
         name=f"{name} ({count})",
         hovertemplate="%{text}<extra></extra>",
+        meta={"numbers": trials["number"].tolist(), "values": numbers(trials["value"])},
     )
 
 
-def _axis(trials: pd.DataFrame, name: str) -> tuple[pd.Series, list[tuple[float, str]]]:
-    """Heights in [0, 1] of a setting's values, and labels by height; inactive ones lie below."""
+def _axis(trials: pd.DataFrame, name: str) -> Axis:
+    """Heights in [0, 1] of a setting's values; inactive ones lie below."""
     values = active_values(trials, name)
     known = values.dropna()
     if FIELDS[name].type in (int, float) and known.nunique() > MOST_LEVELS:
@@ -145,13 +215,19 @@ def _axis(trials: pd.DataFrame, name: str) -> tuple[pd.Series, list[tuple[float,
         low, high = float(scaled.min()), float(scaled.max())
         height = (scaled - low) / (high - low)
         steps = [low + (high - low) * i / 4 for i in range(5)]
-        ticks = [(i / 4, label(math.exp(step) if log else step)) for i, step in enumerate(steps)]
+        ticks = [
+            Tick(i / 4, label(math.exp(step) if log else step)) for i, step in enumerate(steps)
+        ]
+        ends = Ends(float(amount.min()), float(amount.max()), log)
+        spread = NEAR
     else:
         group = levels(trials, name).dropna().cat.remove_unused_categories()
         last = max(len(group.cat.categories) - 1, 1)
         spread = 0.5 / (len(group.cat.categories) + 1)
         height = group.cat.codes / last + jitter(trials["number"].loc[group.index]) * spread / 2
-        ticks = [(i / last, text) for i, text in enumerate(group.cat.categories)]
+        ticks = [Tick(i / last, text) for i, text in enumerate(group.cat.categories)]
+        ends = None
+        spread /= 5
     if len(known) < len(values):
-        ticks.append((INACTIVE, "no effect"))
-    return height.reindex(values.index).fillna(INACTIVE), ticks
+        ticks.append(Tick(INACTIVE, "no effect"))
+    return Axis(height.reindex(values.index).fillna(INACTIVE), ticks, ends, spread)

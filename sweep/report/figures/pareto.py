@@ -214,6 +214,8 @@ def _axes(trials: pd.DataFrame, cost: Cost, axis: str, place: int, panels: int) 
             "title": {"text": cost.title},
             "anchor": f"y{axis}",
             "zeroline": False,
+            "exponentformat": "none",
+            "separatethousands": True,
             **span,
         },
         f"yaxis{axis}": {

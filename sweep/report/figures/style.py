@@ -101,7 +101,7 @@ def template(*, dark: bool = False) -> dict[str, Any]:
                 "y": 1,
                 "yref": "container",
                 "yanchor": "top",
-                "pad": {"l": 14, "t": 12},
+                "pad": {"l": 14, "t": 20},
             },
             "xaxis": axis,
             "yaxis": axis,
@@ -145,7 +145,9 @@ def styled(
         "template": template(),
         "title": {"text": "<br>".join(lines)},
         "height": HEIGHT,
-        "margin": {"l": 60, "r": 20, "t": 26 + 19 * len(lines) + legend + scale, "b": 50},
+        "margin": {"l": 60, "r": 20, "t": 34 + 19 * len(lines) + legend + scale, "b": 50},
+        # Where it stands below instead, the room above is not needed.
+        "meta": {"legend_pixels": legend},
     }
     figure = go.Figure(data=list(traces), layout=base)
     figure.update_layout(**layout)
@@ -156,7 +158,8 @@ def scale_above() -> dict[str, Any]:
     """A colour axis whose bar lies above the plot, where it takes no width from it."""
     bar = {
         "orientation": "h",
-        "x": 0,
+        # Its first number would touch the highest one of the axis to the left.
+        "x": 0.04,
         "xanchor": "left",
         # From 1 on, Plotly would push the figure's title up.
         "y": 0.999,
@@ -164,7 +167,7 @@ def scale_above() -> dict[str, Any]:
         "xpad": 0,
         "ypad": 4,
         "thickness": 8,
-        "len": 1,
+        "len": 0.96,
         "outlinewidth": 0,
         "nticks": 6,
     }
@@ -186,8 +189,19 @@ def subtitle(frames: StudyFrames | Sequence[StudyFrames], note: str = "") -> lis
             if is_fallback
             else f"data: {name}{whose}"
         )
-    lines += [part for line in note.split("<br>") for part in wrap(line, NOTE_CHARACTERS)]
+    # Between number and % no line ends.
+    note = note.replace(" %", "\u00a0%")
+    lines += [part for line in note.split("<br>") for part in _wrapped(line)]
     return [f"<span style='font-size:0.78em'>{line}</span>" for line in lines]
+
+
+def _wrapped(line: str) -> list[str]:
+    """As few lines as it needs, about equally long: none is left with a single word."""
+    parts = wrap(line, NOTE_CHARACTERS)
+    width = NOTE_CHARACTERS
+    while width > 1 and len(narrower := wrap(line, width - 1)) == len(parts):
+        parts, width = narrower, width - 1
+    return parts
 
 
 def empty(frames: StudyFrames | Sequence[StudyFrames], title: str, reason: str) -> go.Figure:

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Final
 
 from plotly.offline import get_plotlyjs
 
 from sweep.report.figures.style import template
 from sweep.report.text import escaped, script_json
+
+# After Plotly, in this order.
+SCRIPTS: Final = ("brush.js", "page.js")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class Shell:
 def self_contained() -> Shell:
     """What a page stands in that needs no other file; its policy names each script by its hash."""
     plotly, packed = _plotly()
-    scripts = [asset("unpack.js"), asset("page.js")]
+    scripts = [asset(name) for name in ("unpack.js", *SCRIPTS)]
     hashes = " ".join(f"'{_hash(script)}'" for script in (plotly, *scripts))
     policy = f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; "
     policy += "img-src data: blob:"

@@ -3,14 +3,13 @@
 from bottle import Bottle, HTTPResponse
 
 from sweep.report import links
-from sweep.report.page import Shell, study_page
+from sweep.report.page import SCRIPTS, Shell, study_page
 from sweep.report.web import answers
 from sweep.report.web.reader import Reader
 from sweep.report.web.static import PLOTLY, asset_url
 from sweep.store import Store
 
 SHEETS = ("page.css", "site.css")
-SCRIPTS = (PLOTLY, "page.js")
 
 
 def add_routes(app: Bottle, store: Store, reader: Reader) -> None:
@@ -21,7 +20,9 @@ def add_routes(app: Bottle, store: Store, reader: Reader) -> None:
         shell = Shell(
             policy="",
             style="".join(f'<link rel="stylesheet" href="{asset_url(name)}">' for name in SHEETS),
-            scripts="".join(f'<script src="{asset_url(name)}"></script>' for name in SCRIPTS),
+            scripts="".join(
+                f'<script src="{asset_url(name)}"></script>' for name in (PLOTLY, *SCRIPTS)
+            ),
             navigation=navigation,
         )
         page = reader.answer(

@@ -142,6 +142,9 @@ def test_learning_curves_can_be_split_by_every_setting_that_varied(store: Store)
     assert set(buttons) == set(frames.varied)
     assert [bool(trace.visible) for trace in figure.data] == list(buttons["dropout"])
     assert all(any(visible) for visible in buttons.values())
+    assert figure.layout.legend.title.text == "dropout"
+    titles = {b.label: b.args[1]["legend.title"] for b in figure.layout.updatemenus[0].buttons}
+    assert titles["kernel_initializer"] == {"text": "kernel initializer", "side": "top"}
 
 
 def test_text_from_outside_is_not_read_as_markup() -> None:

@@ -42,6 +42,8 @@ from sweep.report.analysis.pruned import completed_values
 from sweep.report.analysis.words import effect_sentence
 from sweep.report.frames import StudyFrames
 
+# Values that differ by less than this share of the largest are equal.
+ROUNDING: Final = 1e-12
 COLUMNS: Final = (
     "setting",
     "level",
@@ -100,6 +102,9 @@ def effects(frames: StudyFrames) -> pd.DataFrame:
         doubts = cautions(frames, design, setting, found, reckoned)
         rows += _rows(trials, setting, values, reckoned, found, paces, explained[name], doubts)
     table = pd.DataFrame(rows + lost)
+    if _is_constant(values):
+        # What differs then is how sums were rounded.
+        table["p"] = table["p"].where(table["p"].isna(), 1.0)
     table["p"] = _holm(table)
     table["clear"] = table["p"] < 1.0 - CONFIDENCE
     sentences = [effect_sentence(frames.metrics[0], row) for row in records(table)]
@@ -189,6 +194,11 @@ def explained_by(values: Floats, setting: Setting) -> float:
     if total <= 0.0 or freedom <= 0:
         return 0.0
     return max(0.0, 1.0 - (within / freedom) / (total / (len(some) - 1)))
+
+
+def _is_constant(values: Floats) -> bool:
+    """Whether all values are one, but for the last digits."""
+    return not values.size or float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max())
 
 
 def _holm(table: pd.DataFrame) -> Floats:

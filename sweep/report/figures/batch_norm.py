@@ -9,10 +9,18 @@ import pandas as pd
 
 from sweep.report.analysis.levels import LEAST_DRAWN, group_means
 from sweep.report.analysis.survival import Median, median_time
-from sweep.report.figures.points import accurate, data_range, drawn_note, outcome_note, thinned
+from sweep.report.figures.points import (
+    accurate,
+    data_range,
+    drawn_note,
+    nothing_valued,
+    outcome_note,
+    thinned,
+)
 from sweep.report.figures.strips import Mark, Panel, height, strips
 from sweep.report.figures.style import Chart, empty, styled
 from sweep.report.frames import StudyFrames
+from sweep.report.text import plural
 
 KINDS: Final = ("none", "before", "after")
 # Each trial is drawn in every panel.
@@ -34,7 +42,8 @@ def batch_norm(frames: StudyFrames) -> Chart:
     key, title = "batch-norm", "Batch normalisation: gain and cost"
     trials = accurate(frames)
     if trials.empty:
-        return Chart(key, empty(frames, title, "No trial has ended yet"), "No trial yet.")
+        reason = nothing_valued(frames)
+        return Chart(key, empty(frames, title, reason), f"{reason}.")
     level, first = _reached(frames, trials)
     trials = trials.assign(reached=first, kind=trials["batch_norm"])
     parts = {kind: part for kind in KINDS if len(part := trials[trials["kind"] == kind])}
@@ -137,7 +146,7 @@ def _when(median: Median) -> str:
     if math.isinf(median.time):
         return "by fewer than half"
     high = f"{median.high:.0f}" if math.isfinite(median.high) else "no end"
-    return f"by half after {median.time:.0f} epochs [{median.low:.0f}, {high}]"
+    return f"by half after {plural(int(median.time), 'epoch')} [{median.low:.0f}, {high}]"
 
 
 def _never(parts: _Parts, last: float) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.levels import LEAST_DRAWN, column_means, levels
+from sweep.report.figures.points import nothing_valued
 from sweep.report.figures.style import (
     Chart,
     dash,
@@ -21,6 +22,8 @@ from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
 
 MOST_CURVES = 8
+# The one line where nothing varied.
+ALL = "all trials"
 # Points of all lines together, and of each.
 MOST_POINTS = 4000
 LEAST_POINTS, MOST_POINTS_EACH = 20, 100
@@ -40,14 +43,16 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
     title = "Learning curves"
     curves = _curves(frames)
     if curves.empty:
-        return Chart("curves", empty(frames, title, "No epoch has been recorded yet"), "No epoch.")
+        reason = "No epoch has been recorded yet"
+        reason = nothing_valued(frames) if frames.valued.empty else reason
+        return Chart("curves", empty(frames, title, reason), f"{reason}.")
     settings = list(frames.varied)
     if first in settings:
         settings.remove(first)
         settings.insert(0, first)
     ended = frames.trials.set_index("number").loc[curves.index]
     groups = {name: levels(ended, name) for name in settings}
-    groups = groups or {"all trials": pd.Series("all trials", index=ended.index)}
+    groups = groups or {ALL: pd.Series(ALL, index=ended.index)}
     chosen = next(iter(groups))
     traces, owners = _traces(curves, groups)
     for trace, owner in zip(traces, owners, strict=True):
@@ -67,9 +72,11 @@ def learning_curves(frames: StudyFrames, first: str | None = None) -> Chart:
         legend={"y": -0.2, "yanchor": "top", "title": legend_title(chosen)},
         updatemenus=menu(list(groups), owners),
     )
+    split = f", split by {chosen.replace('_', ' ')}" if settings else ""
     text = (
-        f"Mean validation accuracy after each of {curves.shape[1]} epochs over "
-        f"{plural(len(curves), 'ended trial')}, split by {chosen.replace('_', ' ')}."
+        f"Mean validation accuracy after each of {plural(curves.shape[1], 'epoch')} over "
+        f"{plural(len(curves), 'ended trial')}"
+        f"{split}."
     )
     return Chart("curves", figure, text)
 
@@ -119,7 +126,7 @@ def menu(settings: list[str], owners: list[str]) -> list[dict[str, Any]]:
 
 def legend_title(setting: str) -> dict[str, str]:
     """A legend's title that says what its lines are split by; above them, where it has room."""
-    return {"text": setting.replace("_", " "), "side": "top"}
+    return {"text": "" if setting == ALL else setting.replace("_", " "), "side": "top"}
 
 
 def _curves(frames: StudyFrames) -> pd.DataFrame:

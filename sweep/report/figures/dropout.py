@@ -11,6 +11,7 @@ from sweep.report.figures.points import (
     data_range,
     drawn_note,
     mean_marks,
+    nothing_valued,
     outcome_note,
     thinned,
     trial_marks,
@@ -42,7 +43,8 @@ def dropout(frames: StudyFrames) -> Chart:
     key, title = "dropout", "Accuracy by dropout kind and rate"
     trials = accurate(frames)
     if trials.empty:
-        return Chart(key, empty(frames, title, "No trial has ended yet"), "No trial yet.")
+        reason = nothing_valued(frames)
+        return Chart(key, empty(frames, title, reason), f"{reason}.")
     with_rate = trials["dropout"] != "none"
     top = float(trials.loc[with_rate, "dropout_rate"].max()) if with_rate.any() else 0.0
     top = top or 0.1

@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.effects import effects
+from sweep.report.figures.points import nothing_varied
 from sweep.report.figures.style import (
     BLUE,
     Chart,
@@ -24,8 +25,8 @@ def effects_chart(frames: StudyFrames) -> Chart:
     """The marginal effect of every value of the settings that mattered most, with intervals."""
     key, title = "effects", "Effect of each setting"
     table = effects(frames)
-    if table.empty:
-        reason = "No setting varies between the trials that have ended"
+    if table["effect"].isna().all():
+        reason = nothing_varied(frames)
         return Chart(key, empty(frames, title, reason), reason + ".")
     settings = list(dict.fromkeys(table["setting"]))
     chosen = table[table["setting"].isin(settings[:MOST_SETTINGS])]

@@ -47,7 +47,7 @@ def gantt(frames: StudyFrames) -> Chart:
     key, title = "gantt", "Workers over time"
     found = occupancy(frames)
     if not found.seconds:
-        reason = "No trial has ended yet" if len(frames.trials) else "No trial yet"
+        reason = "No time has been spent on a trial yet" if len(frames.trials) else "No trial yet"
         return Chart(key, empty(frames, title, reason), reason + ".", wide=True)
     unit, size = next((name, size) for name, size, most in UNITS if found.seconds < most)
     as_bars = len(found.stays) <= MOST_BARS and int(found.slots.sum()) <= MOST_ROWS

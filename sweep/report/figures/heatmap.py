@@ -9,7 +9,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 
 from sweep.report.analysis.levels import LEAST_DRAWN, group_means
 from sweep.report.analysis.winner import winner
-from sweep.report.figures.points import accurate
+from sweep.report.figures.points import accurate, nothing_valued
 from sweep.report.figures.style import SCALE, Chart, empty, numbers, scale_above, styled
 from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
@@ -26,7 +26,8 @@ def activation_by_initializer(frames: StudyFrames) -> Chart:
     key, title = "activation-initializer", "Accuracy by activation × initializer"
     trials = accurate(frames)
     if trials.empty:
-        return Chart(key, empty(frames, title, "No trial has ended yet"), "No trial yet.")
+        reason = nothing_valued(frames)
+        return Chart(key, empty(frames, title, reason), f"{reason}.")
     trials = trials.assign(
         row=trials["activation"].str.replace("_", " "),
         column=trials["kernel_initializer"].str.replace("_", " "),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.figures.points import drawn_note
+from sweep.report.figures.points import drawn_note, nothing_valued
 from sweep.report.figures.style import (
     GREEN,
     OUTCOME_COLOURS,
@@ -27,7 +27,8 @@ def history(frames: StudyFrames) -> Chart:
     title = f"{name.capitalize()} by trial"
     trials, counts = frames.valued, frames.counts()
     if trials.empty and not counts["failed"]:
-        return Chart("history", empty(frames, title, "No trial has ended yet"), "No trial yet.")
+        reason = nothing_valued(frames)
+        return Chart("history", empty(frames, title, reason), f"{reason}.")
     low, high = visible_range(trials)
     incumbent = _incumbent(frames)
     failed = frames.trials[frames.trials["outcome"] == "failed"]

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.levels import LEAST_DRAWN, MOST_LEVELS, levels
-from sweep.report.figures.curves import faint, legend_title, menu
+from sweep.report.figures.curves import ALL, faint, legend_title, menu
 from sweep.report.figures.style import Chart, empty, numbers, palette, styled
 from sweep.report.frames import StudyFrames
 from sweep.report.text import plural
@@ -23,6 +23,8 @@ PANELS = (
 )
 # Gradients below it, and those that are 0, are drawn here: a logarithmic axis has no 0.
 LEAST_GRADIENT = 1e-15
+# Folds below it would be written 1.0.
+EQUAL = 1.05
 _STROKES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 _QUARTILES = (0.25, 0.5, 0.75)
 Tables = Mapping[str, pd.DataFrame]
@@ -47,7 +49,7 @@ def layer_statistics(frames: StudyFrames, first: str | None = None) -> Chart:
     settings = dict.fromkeys(("activation", first, *frames.varied))
     groups = {name: levels(trials, name) for name in settings if name in frames.varied}
     groups = dict(list(groups.items())[:MOST_SETTINGS])
-    groups = groups or {"all trials": pd.Series("all trials", index=trials.index)}
+    groups = groups or {ALL: pd.Series(ALL, index=trials.index)}
     chosen = next(iter(groups))
     traces: list[go.Scatter] = []
     owners: list[str] = []
@@ -176,7 +178,7 @@ def _finding(tables: Tables, groups: pd.Series, setting: str) -> str:
         if len(gradients) > 1 and gradients.iloc[-1] > 0.0:
             ratios[str(level)] = float(gradients.iloc[0] / gradients.iloc[-1])
         shares[str(level)] = tables["dead"][chosen].median().dropna()
-    split = "" if setting == "all trials" else f" by {setting.replace('_', ' ')}"
+    split = "" if setting == ALL else f" by {setting.replace('_', ' ')}"
     said = [_changes(ratios), _deaths(shares)]
     return f"{plural(len(groups), 'trained network')}{split}: {'; '.join(filter(None, said))}."
 
@@ -199,6 +201,8 @@ def _fold(ratio: float) -> str:
     if ratio == 0.0:
         return "vanishes"
     fold = max(ratio, 1.0 / ratio)
+    if fold < EQUAL:
+        return "keeps its norm"
     number = f"{fold:.1f}" if fold < 10 else f"{fold:,.0f}" if fold < 1e6 else f"{fold:.0e}"
     return f"{'grows' if ratio > 1.0 else 'shrinks'} {number}-fold"
 

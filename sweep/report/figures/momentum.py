@@ -52,7 +52,7 @@ def momentum(frames: StudyFrames) -> Chart:
     # What diverged has a place in the plane even without an accuracy.
     trials = frames.trials[is_sgd & (known | diverged)]
     if trials.empty:
-        reason = "No trial with the optimizer sgd has ended"
+        reason = "No trial with the optimizer sgd has a value"
         return Chart(KEY, empty(frames, "Momentum of SGD", reason), reason + ".")
     trials = trials.assign(x=-np.log10(1.0 - trials["momentum"]))
     if trials["learning_rate"].nunique() > 1:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from sweep.report.analysis.effects import effects
 from sweep.report.analysis.levels import MOST_LEVELS, levels
+from sweep.report.figures.points import nothing_varied
 from sweep.report.figures.style import (
     BLUE,
     GREY,
@@ -87,8 +88,8 @@ def parallel_coordinates(frames: StudyFrames) -> Chart:
     trials = frames.valued
     table = effects(frames)
     settings = list(dict.fromkeys(table["setting"]))[:MOST_AXES]
-    if not settings:
-        reason = "No setting varies between the trials that have ended"
+    if not settings or trials.empty:
+        reason = nothing_varied(frames)
         return Chart(key, empty(frames, title, reason), reason + ".")
     return _parallel(frames, trials, settings)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from sweep.report.figures.points import MOST_POINTS, accurate
+from sweep.report.figures.points import MOST_POINTS, accurate, nothing_complete
 from sweep.report.figures.style import (
     GREEN,
     OUTCOME_COLOURS,
@@ -38,7 +38,7 @@ def pareto(frames: StudyFrames) -> Chart:
     trials = frames.valued
     trials = trials[(trials["outcome"] != "pruned") & np.isfinite(trials["value_2"])]
     if trials.empty:
-        return Chart("pareto", empty(frames, title, "No trial has completed yet"), "No trial yet.")
+        return Chart("pareto", *_incomplete(frames, title))
     front = pareto_mask(frames, trials)
     traces = [
         go.Scatter(
@@ -66,6 +66,12 @@ def pareto(frames: StudyFrames) -> Chart:
         f"{plural(int(front.sum()), 'trial')} of {len(trials)} beaten by none in every objective."
     )
     return Chart("pareto", figure, text)
+
+
+def _incomplete(frames: StudyFrames, title: str) -> tuple[go.Figure, str]:
+    """A figure, and its sentence, of a study in which no trial completed with numbers."""
+    reason = nothing_complete(frames)
+    return empty(frames, title, reason), f"{reason}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ def accuracy_cost(frames: StudyFrames) -> Chart:
     trials = accurate(frames)
     trials = trials[trials["outcome"] != "diverged"]
     if not (trials["outcome"] == "complete").any():
-        return Chart(key, empty(frames, title, "No trial has completed yet"), "No trial yet.")
+        return Chart(key, *_incomplete(frames, title))
     costs = [cost for cost in COSTS if _differs(frames, trials, cost)]
     if not costs:
         reason = "The networks of this study all cost the same"

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 
 from sweep.report.analysis.levels import LEAST_DRAWN
 from sweep.report.figures.style import OUTCOME_SYMBOLS, numbers, padded
-from sweep.report.frames import StudyFrames
+from sweep.report.frames import VALUED, StudyFrames
 from sweep.report.text import plural
 
 MOST_POINTS = 400
@@ -17,6 +17,31 @@ _SIGNS = {"complete": "●", "pruned": "▼", "diverged": "✖"}
 def accurate(frames: StudyFrames) -> pd.DataFrame:
     """Trials with an objective value and a validation accuracy."""
     return frames.valued.dropna(subset=["accuracy"])
+
+
+def nothing_valued(frames: StudyFrames) -> str:
+    """Why no trial has a value to draw."""
+    counts = frames.counts()
+    ended = {outcome: counts[outcome] for outcome in (*VALUED, "failed") if counts[outcome]}
+    if not len(frames.trials):
+        return "No trial yet"
+    if not ended:
+        return "No trial has ended yet"
+    if list(ended) == ["failed"]:
+        return f"All of the {plural(ended['failed'], 'ended trial')} failed"
+    return f"None of the {plural(sum(ended.values()), 'ended trial')} has a finite value"
+
+
+def nothing_varied(frames: StudyFrames) -> str:
+    """Why no two values of a setting can be compared."""
+    if frames.valued.empty:
+        return nothing_valued(frames)
+    return "No setting varies between the trials that have ended"
+
+
+def nothing_complete(frames: StudyFrames) -> str:
+    """Why no complete trial can be drawn."""
+    return "No trial has completed with a finite value" if len(frames.trials) else "No trial yet"
 
 
 def data_range(values: pd.Series) -> list[float]:

@@ -6,6 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from sweep.report.analysis.ranking import Lead, Ranking, lead, ranking
+from sweep.report.figures.points import nothing_complete
 from sweep.report.figures.style import (
     BLUE,
     VERMILLION,
@@ -49,7 +50,7 @@ def rank(frames: StudyFrames, settings: Sequence[str] = ()) -> Chart:
     key, title = "rank", "Best configurations"
     found = ranking(frames)
     if found.table.empty:
-        reason = "No trial has completed yet" if len(frames.trials) else "No trial yet"
+        reason = nothing_complete(frames)
         return Chart(key, empty(frames, title, reason), reason + ".")
     top = found.table.head(MOST_RANKED)
     firsts = top["trials"].map(min)

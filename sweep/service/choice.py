@@ -85,11 +85,15 @@ def successor(
         return emptiest
     if served_seconds < TURN_SECONDS:
         return None
-    used = current.used_seconds / current.weight
-    behind = [
-        candidate
-        for candidate in others
-        if agents(candidate, 0) < agents(current, 1)
-        and candidate.used_seconds / candidate.weight < used
-    ]
-    return neediest(behind, serving)
+
+    def used(candidate: Candidate) -> float:
+        return candidate.used_seconds / candidate.weight
+
+    def has_room(candidate: Candidate) -> bool:
+        """Whether an agent that goes there may stay: no other would rather have it."""
+        rivals = (c for c in (*others, current) if c.name != candidate.name)
+        return agents(candidate, 0) < min(agents(rival, 1) for rival in rivals)
+
+    behind = [c for c in others if used(c) < used(current) and has_room(c)]
+    # Not by agents: two small studies would hand one to each other, and large ones get none more.
+    return min(behind, key=used, default=None)

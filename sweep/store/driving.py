@@ -390,8 +390,9 @@ class DrivingStorage(BaseStorage):
         """Write all that waits, in one transaction."""
         if pending := self._take_pending():
             lost = self._share.write(pending)
-            for trial_id in pending.ends.keys() - lost:
-                self._end(trial_id, pending.ends[trial_id])
+            for trial_id, end in pending.ends.items():
+                if trial_id not in lost:
+                    self._end(trial_id, end)
 
     def _end(self, trial_id: int, end: End) -> None:
         trial = copy.copy(self._trials[trial_id])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sweep.service.choice import TURN_SECONDS, Candidate, neediest, successor
@@ -242,6 +242,7 @@ def test_free_agents_alone_reach_the_shares(weights: list[int], random: Random) 
     agents=st.integers(1, 3),
     random=RANDOM,
 )
+@example(weights=[4, 1, 4, 1], agents=3, random=Random(0))
 def test_with_few_agents_time_is_shared_by_weight_and_no_study_starves(
     weights: list[int], agents: int, random: Random
 ) -> None:
@@ -253,4 +254,5 @@ def test_with_few_agents_time_is_shared_by_weight_and_no_study_starves(
     for weight, candidate in zip(weights, studies.values(), strict=True):
         share = agents * hours * weight / sum(weights)
         assert abs(candidate.used_seconds - share) <= 2 * turn * agents * len(weights)
-    assert shift.changes <= agents * hours / TURN_SECONDS, "a turn is not cut short"
+    # Those that begin beside each other may part at once.
+    assert shift.changes <= agents * (1 + hours / TURN_SECONDS), "a turn is not cut short"

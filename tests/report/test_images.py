@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,7 +138,9 @@ def test_a_notebook_writes_images_while_its_own_loop_runs(
     async def cell() -> list[Path]:
         return study.write_figures(tmp_path, ["svg"])
 
-    files = asyncio.run(cell())
+    # Tests of pages leave a loop that runs in this thread.
+    with ThreadPoolExecutor(1) as pool:
+        files = pool.submit(lambda: asyncio.run(cell())).result()
     assert [path.name for path in files] == [f"{name}.svg" for name in study.figures]
     assert "Validation accuracy by trial" in files[0].read_text(encoding="utf-8")
 

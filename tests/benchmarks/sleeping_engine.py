@@ -1,4 +1,4 @@
-"""An engine whose epochs take a given time and no processor: what is left over is overhead."""
+"""An engine whose epochs take a given time and hardly any processor: what is left is overhead."""
 
 import os
 import time

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from subprocess import Popen
-from typing import Any, Final, Literal, TypeVar, get_args
+from typing import Any, Final, Literal, TypeVar
 
 import plotly.graph_objects as go
 
@@ -27,7 +27,6 @@ from sweep.report.frames import StudyFrames
 from sweep.spec.names import file_name
 
 ImageFormat = Literal["png", "svg", "pdf"]
-IMAGE_FORMATS: Final[tuple[ImageFormat, ...]] = get_args(ImageFormat)
 
 WIDTH_PIXELS: Final = 700
 WIDE_PIXELS: Final = 1100

@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from browser_pages import chromium
@@ -16,6 +17,7 @@ from playwright.sync_api import Browser
 from report_studies import frames_of, trial_row
 
 import sweep
+from sweep.cli.commands import report as report_command
 from sweep.errors import SweepError, UsageError
 from sweep.report import images
 from sweep.report.figures.catalogue import report_charts
@@ -143,6 +145,10 @@ def test_a_notebook_writes_images_while_its_own_loop_runs(
         files = pool.submit(lambda: asyncio.run(cell())).result()
     assert [path.name for path in files] == [f"{name}.svg" for name in study.figures]
     assert "Validation accuracy by trial" in files[0].read_text(encoding="utf-8")
+
+
+def test_the_command_knows_every_format() -> None:
+    assert report_command.IMAGE_FORMATS == get_args(images.ImageFormat)
 
 
 def test_images_of_several_studies_have_a_directory_each(store: Store) -> None:

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import big_study
 import pytest
-from browser_pages import Watched, photograph, watch
+from browser_pages import Watched, photograph
 from live_run import dashboard, free_port
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from sweep.report import links
 from sweep.store import Store
@@ -53,15 +53,6 @@ def address(directory: Path) -> Iterator[str]:
     port = free_port()
     with dashboard(directory, port):
         yield f"http://127.0.0.1:{port}"
-
-
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    watched = watch(browser, 1360, 900)
-    yield watched
-    assert watched.complaints == []
-    assert watched.hosts() == {"127.0.0.1"}
-    watched.page.context.close()
 
 
 def values(directory: Path, study: str) -> list[tuple[int, str, float]]:

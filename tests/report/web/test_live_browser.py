@@ -171,15 +171,6 @@ def address(store: Store) -> Iterator[str]:
         yield url.removesuffix(links.OPTUNA)
 
 
-@pytest.fixture
-def watched(browser: Browser) -> Iterator[Watched]:
-    watched = watch(browser, 1360, 900)
-    yield watched
-    assert watched.complaints == []
-    assert watched.hosts() == {"127.0.0.1"}
-    watched.page.context.close()
-
-
 def drawn(page: Page) -> None:
     for name in ("curves", "history"):
         page.locator(f"#{name} .main-svg").first.wait_for()
